@@ -1,0 +1,1 @@
+"""TraceGen: image + depth + sentence -> how a grid of scene points will move in 3D."""
