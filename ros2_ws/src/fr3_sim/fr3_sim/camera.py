@@ -31,7 +31,6 @@ class RgbdCamera:
         self._renderer = mujoco.Renderer(scene.model, CAMERA_HEIGHT, CAMERA_WIDTH)
         self._uploaded_texture = -1
         self._texture_id = scene.model.texture("table").id
-        self._geom_body = np.append(scene.model.geom_bodyid, NO_BODY)
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SHADOW] = 0
         flags[mujoco.mjtRndFlag.mjRND_REFLECTION] = 0
@@ -41,8 +40,8 @@ class RgbdCamera:
         self._update()
         return self._draw()
 
-    def render_bodies(self) -> NDArray[np.int32]:
-        """(480, 640) MuJoCo body id behind each pixel, ``NO_BODY`` for none; simulator truth, never shown to a node."""
+    def render_bodies(self, pixels: NDArray[np.float64]) -> NDArray[np.int64]:
+        """MuJoCo body id behind each of ``pixels`` (N, 2), ``NO_BODY`` for none; simulator truth, never shown to a node."""
         self._update()
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 1
@@ -50,13 +49,14 @@ class RgbdCamera:
         colour, _ = self._draw()
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 0
         flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
-        segment = colour.astype(np.int32) @ np.array([1, 256, 65536], dtype=np.int32) - 1
+        column, row = np.rint(pixels).astype(int).T
+        segment = colour[row, column].astype(np.int64) @ np.array([1, 256, 65536]) - 1
         drawn = self._renderer.scene
-        geom_of_segment = np.full(drawn.ngeom + 1, len(self._geom_body) - 1)
+        body_of_segment = np.full(drawn.ngeom + 1, NO_BODY)
         for geom in drawn.geoms[: drawn.ngeom]:
             if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
-                geom_of_segment[geom.segid] = geom.objid
-        return self._geom_body[geom_of_segment[np.where(segment >= 0, segment, drawn.ngeom)]]
+                body_of_segment[geom.segid] = self._scene.model.geom_bodyid[geom.objid]
+        return body_of_segment[np.where(segment >= 0, segment, drawn.ngeom)]
 
     def close(self) -> None:
         """Release the GL context."""
