@@ -1,0 +1,1 @@
+"""TraceGen on ROS 2: thin nodes around ``tracegen_model``, and the one place that packs messages."""

@@ -1,0 +1,60 @@
+"""Where the camera stands, from a calibration file.
+
+    parent_frame: fr3_link0
+    child_frame: camera_color_optical_frame
+    translation: [1.05, 0.22, 0.62]        # m
+    rotation_xyzw: [0.0, 0.0, 0.0, 1.0]    # unit quaternion
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from tracegen_ros.messages import TransformError, rotation_from_quaternion
+
+_KEYS = ("parent_frame", "child_frame", "translation", "rotation_xyzw")
+
+
+class CalibrationError(ValueError):
+    """A calibration file that cannot be used."""
+
+
+@dataclass(frozen=True)
+class CameraCalibration:
+    """Pose of a camera's optical frame.
+
+    Attributes:
+        parent_frame: Frame the pose is given in, the robot's base.
+        child_frame: The camera's optical frame (REP-103).
+        camera_in_base: (4, 4) homogeneous matrix [m].
+    """
+
+    parent_frame: str
+    child_frame: str
+    camera_in_base: NDArray[np.float64]
+
+
+def read_camera_calibration(path: str | Path) -> CameraCalibration:
+    """The calibration in the YAML file ``path``.
+
+    Raises:
+        CalibrationError: No such file, not YAML, a key missing, or numbers that are no rigid transform.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise CalibrationError(f"cannot read the camera calibration {path}: {error}") from error
+    if not isinstance(content, dict) or any(key not in content for key in _KEYS):
+        raise CalibrationError(f"the camera calibration {path} must hold the keys {', '.join(_KEYS)}")
+    try:
+        camera_in_base = np.eye(4)
+        camera_in_base[:3, 3] = np.array(content["translation"], dtype=float).reshape(3)
+        camera_in_base[:3, :3] = rotation_from_quaternion(*np.array(content["rotation_xyzw"], dtype=float).reshape(4))
+    except (TransformError, TypeError, ValueError) as error:
+        raise CalibrationError(f"the camera calibration {path} is no rigid transform: {error}") from error
+    return CameraCalibration(str(content["parent_frame"]), str(content["child_frame"]), camera_in_base)

@@ -1,0 +1,70 @@
+"""What the launch files share: processes that the launch cannot do without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from launch import LaunchContext
+from launch.actions import LogInfo, OpaqueFunction, TimerAction
+from launch.events.process import ProcessExited
+from launch.launch_description_entity import LaunchDescriptionEntity
+from launch_ros.actions import Node
+
+GRACE_S = 3.0
+"""After a node died the others live on for this long [s], so that the arm comes to a smooth hold."""
+
+
+class LaunchError(RuntimeError):
+    """Ends the launch with this message and exit code 1."""
+
+
+def fail(message: str) -> OpaqueFunction:
+    """An action that ends the launch with ``message`` and exit code 1."""
+
+    def raise_error(_: LaunchContext) -> None:
+        raise LaunchError(message)
+
+    return OpaqueFunction(function=raise_error)
+
+
+def required_node(
+    package: str,
+    executable: str,
+    parameters: Mapping[str, object],
+    *,
+    name: str | None = None,
+    parameter_files: tuple[str, ...] = (),
+    arguments: tuple[str, ...] = (),
+) -> Node:
+    """A node without which the launch makes no sense: when it ends, the launch ends with exit code 1."""
+
+    def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        if context.is_shutdown:
+            return None
+        message = f"{name or executable} ended with exit code {event.returncode}; its own message above says why"
+        return [LogInfo(msg=f"{message}; shutting down"), TimerAction(period=GRACE_S, actions=[fail(message)])]
+
+    return Node(
+        package=package,
+        executable=executable,
+        name=name,
+        parameters=[dict(parameters), *parameter_files],
+        arguments=list(arguments),
+        output="screen",
+        on_exit=on_exit,
+    )
+
+
+def one_shot(package: str, executable: str, arguments: tuple[str, ...], then: list[LaunchDescriptionEntity]) -> Node:
+    """A command that ends by itself: ``then`` follows when it succeeded, otherwise the launch ends with exit code 1."""
+
+    def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        if context.is_shutdown:
+            return None
+        if event.returncode != 0:
+            return [fail(f"{executable} ended with exit code {event.returncode}; its own message above says why")]
+        return then
+
+    return Node(
+        package=package, executable=executable, arguments=list(arguments), output="screen", on_exit=on_exit
+    )

@@ -1,0 +1,92 @@
+"""numpy <-> ROS messages; the only place in the project that packs and unpacks them.
+
+``decode_*`` takes a message and raises a typed ``MessageError`` when it does not hold what it should;
+``encode_*`` builds one. Units change here and nowhere else: metres and seconds inside.
+"""
+
+from tracegen_ros.messages.camera_info import decode_intrinsics, encode_intrinsics
+from tracegen_ros.messages.diagnostics import Level, decode_diagnostics, encode_diagnostics
+from tracegen_ros.messages.errors import (
+    CameraInfoError,
+    EncodingError,
+    ImageSizeError,
+    JointMessageError,
+    MessageError,
+    MissingJointError,
+    TraceCloudError,
+    TransformError,
+)
+from tracegen_ros.messages.images import (
+    check_same_size,
+    decode_colour,
+    decode_depth,
+    encode_colour,
+    encode_depth,
+)
+from tracegen_ros.messages.joints import (
+    JointSample,
+    TrajectorySamples,
+    decode_joint_state,
+    decode_joint_trajectory,
+    encode_joint_state,
+    encode_joint_trajectory,
+)
+from tracegen_ros.messages.markers import encode_marker_removal, encode_trace_markers
+from tracegen_ros.messages.stamps import (
+    decode_stamp,
+    encode_duration,
+    encode_header,
+    encode_stamp,
+    nanoseconds_from,
+    seconds_from,
+)
+from tracegen_ros.messages.trace_cloud import decode_trace_grid, encode_trace_grid
+from tracegen_ros.messages.transforms import (
+    decode_transform,
+    encode_path,
+    encode_transform,
+    quaternion_from_rotation,
+    rotation_from_quaternion,
+)
+
+__all__ = [
+    "CameraInfoError",
+    "EncodingError",
+    "ImageSizeError",
+    "JointMessageError",
+    "JointSample",
+    "Level",
+    "MessageError",
+    "MissingJointError",
+    "TraceCloudError",
+    "TrajectorySamples",
+    "TransformError",
+    "check_same_size",
+    "decode_colour",
+    "decode_depth",
+    "decode_diagnostics",
+    "decode_intrinsics",
+    "decode_joint_state",
+    "decode_joint_trajectory",
+    "decode_stamp",
+    "decode_trace_grid",
+    "decode_transform",
+    "encode_colour",
+    "encode_depth",
+    "encode_diagnostics",
+    "encode_duration",
+    "encode_header",
+    "encode_intrinsics",
+    "encode_joint_state",
+    "encode_joint_trajectory",
+    "encode_marker_removal",
+    "encode_path",
+    "encode_stamp",
+    "encode_trace_grid",
+    "encode_trace_markers",
+    "encode_transform",
+    "nanoseconds_from",
+    "quaternion_from_rotation",
+    "rotation_from_quaternion",
+    "seconds_from",
+]

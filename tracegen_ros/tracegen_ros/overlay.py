@@ -1,0 +1,38 @@
+"""Traces drawn on the camera image, for people who have no RViz."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tracegen_model.trace_grid import TraceGrid
+
+from tracegen_ros.step_colours import step_colours
+from tracegen_ros.trace_motion import travelled
+
+MOVING = 0.02
+"""A trace that gets this far from its start [m] is drawn."""
+
+_SUBPIXEL_BITS = 3
+
+
+def draw_traces(rgb: NDArray[np.uint8], traces: TraceGrid, thickness: int = 1) -> NDArray[np.uint8]:
+    """Copy of ``rgb`` (H, W, 3) with the moving traces as lines coloured by step, and a dot where each starts.
+
+    Args:
+        rgb: The image that ``traces.pixels`` refer to.
+        traces: What to draw; steps with invalid pixels are left out.
+        thickness: Line width [px].
+    """
+    canvas = np.ascontiguousarray(rgb).copy()
+    moving = travelled(traces) > MOVING
+    pixels = traces.pixels[:, moving].astype(np.float64)
+    segments = np.stack([pixels[:-1], pixels[1:]], axis=2)
+    fixed_point = np.rint(np.nan_to_num(segments) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    drawable = np.isfinite(segments).all(axis=(2, 3))
+    for step, colour in enumerate(step_colours(traces.steps).tolist()):
+        lines = fixed_point[step, drawable[step]]
+        cv2.polylines(canvas, list(lines), False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    for u, v in pixels[0][np.isfinite(pixels[0]).all(axis=-1)]:
+        cv2.circle(canvas, (round(u), round(v)), thickness + 1, (255, 255, 255), -1, cv2.LINE_AA)
+    return canvas

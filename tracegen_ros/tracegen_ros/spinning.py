@@ -1,0 +1,50 @@
+"""How every node of the project runs: initialise, spin, and leave with an exit code that says what happened."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+from tracegen_ros.parameters import ParameterError
+
+EXIT_OK = 0
+EXIT_BAD_PARAMETER = 2
+
+
+def run_node(
+    make_node: Callable[[], Node],
+    arguments: Sequence[str] | None = None,
+    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+) -> int:
+    """Spin the node that ``make_node`` makes until it is told to stop.
+
+    Args:
+        make_node: Called once ROS is initialised.
+        arguments: Command line without the program's name; None takes the process's own.
+        make_executor: What spins the node.
+
+    Returns:
+        Exit code: 0 after an ordinary stop, 2 when a parameter was wrong.
+    """
+    rclpy.init(args=None if arguments is None else [sys.argv[0], *arguments])
+    try:
+        node = make_node()
+    except ParameterError as error:
+        rclpy.logging.get_logger("tracegen").fatal(str(error))
+        rclpy.try_shutdown()
+        return EXIT_BAD_PARAMETER
+    executor = make_executor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return EXIT_OK
