@@ -1,0 +1,104 @@
+"""What goes into the follower and what comes out of it: plain data, no ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.trace_grid import TraceGrid
+
+from ik_controller.joint_trajectory import JointTrajectory
+
+FloatArray = NDArray[np.float64]
+
+
+class FollowerState(StrEnum):
+    """What the follower is doing."""
+
+    IDLE = "IDLE"
+    """No task, or the task is done: standing still."""
+    FOLLOW = "FOLLOW"
+    """Moving along the traces, replanning on each."""
+    GRASP = "GRASP"
+    """Committed to a grasp: going to the object, closing, looking whether it holds."""
+    RELEASE = "RELEASE"
+    """Committed to a release: going down, opening."""
+    RETREAT = "RETREAT"
+    """Rising after a grasp that closed on nothing, or after a release."""
+    HOLD = "HOLD"
+    """A gate is shut (see the reason): slowed down, standing still, ready to go on."""
+    STOP = "STOP"
+    """Stopped by a person, or disabled: nothing moves until enabled again."""
+
+
+@dataclass(frozen=True)
+class GripperCommand:
+    """Where the fingers shall go.
+
+    Attributes:
+        width: Opening between the fingertips [m]; a ``control_msgs/GripperCommand`` position is half of it where the
+            driver counts one finger.
+        max_effort: Grip force [N].
+    """
+
+    width: float
+    max_effort: float
+
+
+@dataclass(frozen=True)
+class FollowerInput:
+    """Everything one update looks at.
+
+    Attributes:
+        now_s: Current time [s], the clock of the stamps.
+        trace_stamp_s: Stamp of the image that ``traces`` were predicted from [s], None without traces.
+        traces: Predicted traces, or None for a watchdog tick.
+        camera_in_base: (4, 4) pose of the camera's optical frame in the base frame; None where TF has none.
+        intrinsics: Of the depth image; None where no CameraInfo has come.
+        depth_m: (H, W) depth image of the traces' stamp [m], 0 or NaN = no reading; None where there is none.
+        joints_at_trace: (7,) joint positions at the traces' stamp [rad]; None where no joint state was that near.
+        joint_state_now: Newest joint positions (7,) [rad] and velocities (7,) [rad/s], None where none has come.
+        finger_width_m: Newest opening between the fingers [m], None where unknown.
+        gripper_busy: A gripper command is still being carried out.
+    """
+
+    now_s: float
+    trace_stamp_s: float | None
+    traces: TraceGrid | None
+    camera_in_base: FloatArray | None
+    intrinsics: CameraIntrinsics | None
+    depth_m: NDArray[np.float32] | None
+    joints_at_trace: FloatArray | None
+    joint_state_now: tuple[FloatArray, FloatArray] | None
+    finger_width_m: float | None
+    gripper_busy: bool
+
+
+@dataclass(frozen=True)
+class FollowerOutput:
+    """What one update decided.
+
+    Attributes:
+        state: What the follower is doing.
+        reason: Why, in words for people and ``/diagnostics``.
+        trajectory: The motion that replaces the present one at ``start_s``; None when nothing is to be sent, which
+            happens only where no traces were given, or nothing is known of the joints.
+        start_s: When ``trajectory`` starts [s], the clock of ``now_s``.
+        gripper: Command for the fingers, to be sent before ``trajectory``; None = as before.
+        hand_path_in_base: (K, 3) tool centre points that the hand is about to pass [m], for display.
+        event: ``grasp``, ``release``, ``closed``, ``closed on nothing``, ``opened``, ``dropped`` or ``done`` where this
+            update saw one.
+        health: Numbers and words for ``/diagnostics``: points on the hand, IK error, planning time, ...
+    """
+
+    state: FollowerState
+    reason: str
+    trajectory: JointTrajectory | None
+    start_s: float
+    gripper: GripperCommand | None = None
+    hand_path_in_base: FloatArray | None = None
+    event: str | None = None
+    health: dict[str, float | int | str] = field(default_factory=dict)

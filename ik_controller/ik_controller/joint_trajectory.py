@@ -1,0 +1,140 @@
+"""A joint trajectory: knots with position, velocity and acceleration, and the quintic through them.
+
+The interpolation is the one ``joint_trajectory_controller`` uses for knots that carry all three, so what is planned and
+checked here is what the robot's controller executes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+class TrajectoryError(ValueError):
+    """Arrays that do not form a trajectory."""
+
+
+@dataclass(frozen=True)
+class JointState:
+    """Position (J,) [rad], velocity (J,) [rad/s] and acceleration (J,) [rad/s²] of the joints at one instant."""
+
+    position: FloatArray
+    velocity: FloatArray
+    acceleration: FloatArray
+
+    @classmethod
+    def at_rest(cls, position: ArrayLike) -> JointState:
+        """Standing still at ``position`` (J,) [rad]."""
+        q = np.array(position, dtype=float)
+        return cls(q, np.zeros_like(q), np.zeros_like(q))
+
+
+@dataclass(frozen=True)
+class JointTrajectory:
+    """Knots of a motion that ends at rest; before the first knot and after the last one the joints stand.
+
+    Attributes:
+        times_s: (T,) increasing from 0 [s], relative to the trajectory's start.
+        positions: (T, J) [rad].
+        velocities: (T, J) [rad/s]; zero in the last row.
+        accelerations: (T, J) [rad/s²]; zero in the last row.
+    """
+
+    times_s: FloatArray
+    positions: FloatArray
+    velocities: FloatArray
+    accelerations: FloatArray
+
+    def __post_init__(self) -> None:
+        shape = self.positions.shape
+        if self.positions.ndim != 2 or self.times_s.shape != shape[:1] or shape[0] < 2:
+            raise TrajectoryError(
+                f"expected times (T,) and positions (T, J) with T >= 2, got {self.times_s.shape} and {shape}"
+            )
+        if self.velocities.shape != shape or self.accelerations.shape != shape:
+            raise TrajectoryError(f"velocities and accelerations must be {shape} like the positions")
+        if self.times_s[0] != 0.0 or (np.diff(self.times_s) <= 0.0).any():
+            raise TrajectoryError("times must start at 0 and increase strictly")
+        if self.velocities[-1].any() or self.accelerations[-1].any():
+            raise TrajectoryError("a trajectory must end at rest; the last knot has a velocity or an acceleration")
+
+    @classmethod
+    def standing(cls, position: ArrayLike, duration_s: float = 0.1) -> JointTrajectory:
+        """Hold ``position`` (J,) [rad]."""
+        q = np.array(position, dtype=float)
+        zero = np.zeros((2, len(q)))
+        return cls(np.array([0.0, duration_s]), np.stack([q, q]), zero, zero)
+
+    @property
+    def duration_s(self) -> float:
+        """Time from the first knot to rest [s]."""
+        return float(self.times_s[-1])
+
+    @cached_property
+    def _coefficients(self) -> FloatArray:
+        """(6, T - 1, J) polynomial coefficients of each segment, lowest power first, in its own time [s]."""
+        h = np.diff(self.times_s)[:, None]
+        q0, q1 = self.positions[:-1], self.positions[1:]
+        v0, v1 = self.velocities[:-1], self.velocities[1:]
+        a0, a1 = self.accelerations[:-1], self.accelerations[1:]
+        dq = q1 - q0 - v0 * h - a0 * h**2 / 2
+        dv = (v1 - v0 - a0 * h) * h
+        da = (a1 - a0) * h**2
+        return np.stack(
+            [
+                q0,
+                v0,
+                a0 / 2,
+                (10 * dq - 4 * dv + da / 2) / h**3,
+                (-15 * dq + 7 * dv - da) / h**4,
+                (6 * dq - 3 * dv + da / 2) / h**5,
+            ]
+        )
+
+    def sample(self, time_s: float) -> JointState:
+        """State at ``time_s`` [s] after the start, clamped to the trajectory's ends."""
+        if time_s >= self.times_s[-1]:
+            return JointState.at_rest(self.positions[-1])
+        segment = int(np.clip(np.searchsorted(self.times_s, time_s, side="right") - 1, 0, len(self.times_s) - 2))
+        u = max(0.0, time_s - self.times_s[segment])
+        q, v, a, _ = _evaluate(self._coefficients[:, segment], np.array(u))
+        return JointState(q, v, a)
+
+    def dense(self, samples_per_segment: int = 8) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Times (M,), positions, velocities, accelerations and jerks (M, J), evenly within every segment."""
+        h = np.diff(self.times_s)
+        u = h[:, None] * np.linspace(0.0, 1.0, samples_per_segment + 1)
+        derivatives = _evaluate(self._coefficients[:, :, None, :], u[..., None])
+        joints = self.positions.shape[1]
+        q, v, a, j = (values.reshape(-1, joints) for values in derivatives)
+        return (self.times_s[:-1, None] + u).ravel(), q, v, a, j
+
+    def tail(self, time_s: float) -> JointTrajectory:
+        """What is left after ``time_s`` [s]: the same curve, starting there."""
+        if time_s <= 0.0:
+            return self
+        if time_s >= self.times_s[-1] - 1e-6:
+            return JointTrajectory.standing(self.positions[-1])
+        now = self.sample(time_s)
+        # A knot almost at the start would leave a segment too short to divide by.
+        rest = self.times_s > time_s + 1e-6
+        return JointTrajectory(
+            np.concatenate([[0.0], self.times_s[rest] - time_s]),
+            np.vstack([now.position, self.positions[rest]]),
+            np.vstack([now.velocity, self.velocities[rest]]),
+            np.vstack([now.acceleration, self.accelerations[rest]]),
+        )
+
+
+def _evaluate(c: FloatArray, u: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Value and three derivatives of quintics with coefficients ``c`` (6, ...) at ``u`` [s]."""
+    q = c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * (c[4] + u * c[5]))))
+    v = c[1] + u * (2 * c[2] + u * (3 * c[3] + u * (4 * c[4] + u * 5 * c[5])))
+    a = 2 * c[2] + u * (6 * c[3] + u * (12 * c[4] + u * 20 * c[5]))
+    j = 6 * c[3] + u * (24 * c[4] + u * 60 * c[5])
+    return q, v, a, j
