@@ -1,0 +1,123 @@
+# TraceGen ROS. `make help` lists the targets; every one sets up what it needs first, and only once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# Set ACCEPT_ROS_WHEEL=no to refuse the Python wheel that holds ROS 2 where the machine has none.
+export ACCEPT_ROS_WHEEL ?= yes
+EPISODES ?= 50
+ARGS ?=
+CMD ?=
+RUN := source scripts/env.sh &&
+
+# A finished step leaves a stamp named after what it was made from: a changed lock file is a step not done yet.
+ROS := $(shell scripts/find_ros.sh)
+LOCKS := requirements/$(if $(filter $(CURDIR)/%,$(ROS)),numpy2,numpy1)
+fingerprint = $(shell { echo $(CURDIR) $(ROS); cat $(1) 2>/dev/null; } | sha256sum | cut -c1-12)
+stamp = .stamps/$(1)-$(call fingerprint,$(2))
+
+SYSTEM := $(call stamp,system,scripts/check_system_packages.sh)
+VENV := $(call stamp,venv,scripts/find_python.sh)
+DEMO := $(call stamp,demo,$(LOCKS)/demo.txt tracegen_model/pyproject.toml)
+TRAIN := $(call stamp,train,$(LOCKS)/train.txt)
+DEV := $(call stamp,dev,$(LOCKS)/dev.txt)
+JAZZY := $(call stamp,jazzy,requirements/ros.txt scripts/provide_ros.sh)
+PACKAGES := tracegen_ros ik_controller ros2_ws/src/fr3_sim
+# Sources are linked, not copied, into the workspace: it is built again when files come, go, or describe the build.
+WORKSPACE := .stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAGES) | cut -c1-12)
+
+##@ Use it
+.PHONY: setup demo shell
+setup: $(WORKSPACE) ## Set up everything that running needs: system packages, Python, ROS 2, the workspace
+
+demo: setup ## Show the robot doing what a few sentences say; leaves a video and a summary. ARGS=...
+	$(RUN) python -m fr3_sim.demo $(ARGS)
+
+shell: setup ## Open a shell in which `ros2 ...` works; CMD='ros2 topic list' runs one command instead
+	@scripts/shell.sh $(if $(CMD),'$(subst ','\'',$(CMD))')
+
+##@ Measure it
+.PHONY: benchmark train-demo
+benchmark: setup ## Closed-loop success over unseen scenes: EPISODES=50 ARGS=...
+	scripts/with_own_domain.sh python -m fr3_sim.benchmark --episodes $(EPISODES) $(ARGS)
+
+train-demo: setup $(TRAIN) ## Make the shipped checkpoint again from nothing, data included (about an hour on 2 cores)
+	$(RUN) python -m tracegen_model.cli train-demo $(ARGS)
+
+##@ Change it
+.PHONY: setup-dev test lint format types imports test-unit lock
+setup-dev: setup $(TRAIN) $(DEV) ## Set up what developing needs on top: torch, pytest, ruff, mypy, import-linter
+
+test: setup-dev ## Everything CI checks: lint, types, import rules, then unit, integration and system tests. ARGS=...
+	scripts/run_tests.sh $(ARGS)
+
+test-unit: setup-dev ## Only the tests that need no ROS and take no time
+	$(RUN) python -m pytest -m unit $(ARGS)
+
+lint: setup-dev ## Check style: ruff, rules and format
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+
+format: setup-dev ## Rewrite the sources in the project's style
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+types: setup-dev ## Check types of the ROS-free code: mypy
+	$(RUN) scripts/check_types.sh
+
+imports: setup-dev ## Check that imports point down only: import-linter
+	$(RUN) lint-imports --no-cache
+
+lock: ## Resolve requirements/*.in again into hashed lock files
+	scripts/lock.sh
+
+##@ Tidy up
+.PHONY: clean clean-all help
+clean: ## Remove what was built and what runs left behind; keep the Python environment and ROS 2
+	rm -rf ros2_ws/{build,install,log} .stamps/workspace-* outputs .pytest_cache .mypy_cache .ruff_cache
+
+clean-all: clean ## Also remove the Python environment and ROS 2
+	rm -rf .venv .ros .tools .stamps
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- the steps of the set-up, each once ----
+
+define done
+@mkdir -p .stamps && rm -f .stamps/$(1)-* && touch $@
+endef
+
+$(SYSTEM):
+	@scripts/check_system_packages.sh
+	$(call done,system)
+
+$(VENV): | $(SYSTEM)
+	@scripts/make_venv.sh '$(ROS)'
+	$(call done,venv)
+
+$(DEMO): | $(VENV)
+	@scripts/install_lock.sh $(LOCKS)/demo.txt
+	@scripts/install_tracegen_model.sh
+	$(call done,demo)
+
+$(TRAIN): | $(DEMO)
+	@scripts/install_lock.sh $(LOCKS)/train.txt
+	$(call done,train)
+
+$(DEV): | $(TRAIN)
+	@scripts/install_lock.sh $(LOCKS)/dev.txt
+	$(call done,dev)
+
+$(JAZZY): | $(DEMO)
+	@$(if $(filter $(CURDIR)/%,$(ROS)),scripts/provide_ros.sh,echo 'ROS 2: $(ROS)')
+	$(call done,jazzy)
+
+$(WORKSPACE): | $(JAZZY)
+	@scripts/build_workspace.sh
+	$(call done,workspace)
