@@ -25,7 +25,6 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (SHARE, ["package.xml"]),
         *shared_files("launch"),
-        *shared_files("calibration"),
     ],
     install_requires=["setuptools"],
     zip_safe=True,

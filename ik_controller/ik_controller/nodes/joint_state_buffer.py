@@ -1,0 +1,57 @@
+"""The joints' recent past, so that traces meet the arm as it was when their image was taken."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+from tracegen_ros.messages import JointSample
+
+_KEPT = 1000
+"""Samples kept: a second at the fastest rate at which a Franka publishes its state."""
+
+
+class JointStateBuffer:
+    """Joint samples in the order of their stamps, interpolated in between.
+
+    Args:
+        longest_gap_ns: Two samples further apart than this [ns] are not interpolated.
+    """
+
+    def __init__(self, longest_gap_ns: int) -> None:
+        self._longest_gap_ns = longest_gap_ns
+        self._samples: deque[JointSample] = deque(maxlen=_KEPT)
+
+    def add(self, sample: JointSample) -> None:
+        """A new sample; one that is older than the newest means that the clock was set back, and starts afresh."""
+        if self._samples and sample.stamp_ns < self._samples[-1].stamp_ns:
+            self._samples.clear()
+        if self._samples and sample.stamp_ns == self._samples[-1].stamp_ns:
+            self._samples.pop()
+        self._samples.append(sample)
+
+    @property
+    def newest(self) -> JointSample | None:
+        """The sample with the latest stamp, None before the first."""
+        return self._samples[-1] if self._samples else None
+
+    def reaches(self, stamp_ns: int) -> bool:
+        """Whether a sample at or after ``stamp_ns`` has arrived."""
+        return bool(self._samples) and self._samples[-1].stamp_ns >= stamp_ns
+
+    def positions_at(self, stamp_ns: int) -> NDArray[np.float64] | None:
+        """(J,) positions at ``stamp_ns``, linear between neighbours; None outside the samples or inside a long gap."""
+        stamps = [sample.stamp_ns for sample in self._samples]
+        index = bisect_left(stamps, stamp_ns)
+        if index == len(stamps):
+            return None
+        after = self._samples[index]
+        if after.stamp_ns == stamp_ns:
+            return after.positions
+        if index == 0 or after.stamp_ns - stamps[index - 1] > self._longest_gap_ns:
+            return None
+        before = self._samples[index - 1]
+        share = (stamp_ns - before.stamp_ns) / (after.stamp_ns - before.stamp_ns)
+        return before.positions + share * (after.positions - before.positions)

@@ -1,0 +1,448 @@
+"""``trace_follower``: traces and robot state in, joint trajectories and gripper goals out.
+
+A thin shell around ``ik_controller.follower``: it brings together what belongs to one instant, calls the core, and sends what
+the core decided. Decisions are made when traces, their depth image and their joint states are all there, in whatever order
+they came; between traces a watchdog on the node's clock looks after the motion. A gripper goal is accepted before the
+trajectory that goes with it is sent. Lifecycle: *configure* builds the robot model, *activate* subscribes.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Path
+from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+from tf2_ros import Buffer, TransformException, TransformListener
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.trace_grid import TraceGrid
+from tracegen_ros.instruction import InstructionTextError, clean_instruction
+from tracegen_ros.latency import LatencyWindow, RateWindow
+from tracegen_ros.messages import (
+    Level,
+    MessageError,
+    MissingJointError,
+    decode_depth,
+    decode_intrinsics,
+    decode_joint_state,
+    decode_stamp,
+    decode_trace_grid,
+    decode_transform,
+    encode_diagnostics,
+    encode_header,
+    encode_joint_trajectory,
+    encode_path,
+    nanoseconds_from,
+    seconds_from,
+)
+from tracegen_ros.parameters import declare_parameters
+from tracegen_ros.qos import LATCHED, LATEST, SENSOR
+from tracegen_ros.spinning import run_node
+from trajectory_msgs.msg import JointTrajectory
+
+from ik_controller.follower import (
+    FollowerConfig,
+    FollowerInput,
+    FollowerOutput,
+    FollowerState,
+    TraceFollower,
+)
+from ik_controller.joint_limits import LimitsError
+from ik_controller.nodes.follower_parameters import FollowerParameters
+from ik_controller.nodes.gripper_link import GripperLink
+from ik_controller.nodes.joint_state_buffer import JointStateBuffer
+from ik_controller.resources import ResourceError
+from ik_controller.robot_model import RobotModel, RobotModelError
+
+NAME = "trace_follower"
+DIAGNOSTIC_NAME = "trace_follower: motion"
+FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
+
+DIAGNOSTIC_PERIOD_S = 1.0
+_WATCHDOG_PERIOD_S = 0.02
+_PATIENCE_PERIOD_S = 0.1
+_DEPTH_IMAGES_KEPT = 30
+
+
+@dataclass(frozen=True)
+class _Observation:
+    """Traces that wait for what belongs to their instant."""
+
+    stamp_ns: int
+    frame_id: str
+    traces: TraceGrid
+    arrived_s: float
+
+
+class TraceFollowerNode(LifecycleNode):
+    """Moves the arm along the newest traces for as long as there is an instruction and it is enabled."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME)
+        self._parameters = declare_parameters(self, FollowerParameters)
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._active = False
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Build the robot model and everything that speaks; nothing is heard yet."""
+        parameters = self._parameters
+        try:
+            self._robot = RobotModel.fr3(parameters.limits)
+        except (RobotModelError, LimitsError, ResourceError) as error:
+            self.get_logger().fatal(f"cannot build the robot model: {error}")
+            return TransitionCallbackReturn.FAILURE
+        self.get_logger().info(f"joint limits in force: {self._robot.limits.name}")
+        self._follower = TraceFollower(self._robot, FollowerConfig())
+        self._follower.enable(parameters.enabled)
+        self._enabled = parameters.enabled
+        self._latency = LatencyWindow()
+        self._rate = RateWindow()
+        self._joint_names = self._robot.joint_names
+        self._trajectories = self.create_publisher(JointTrajectory, parameters.trajectory_topic, LATEST)
+        self._states = self.create_publisher(String, "~/state", LATCHED)
+        self._hand_paths = self.create_publisher(Path, "~/hand_path", LATEST)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._transforms = Buffer()
+        self._transform_listener = TransformListener(self._transforms, self)
+        self._gripper = GripperLink(self, parameters.gripper_action)
+        self._services = [
+            self.create_service(SetBool, "~/enable", self._on_enable),
+            self.create_service(Trigger, "~/stop", self._on_stop),
+        ]
+        self._timers_in_use = [
+            self.create_timer(_WATCHDOG_PERIOD_S, self._watch),
+            self.create_timer(_PATIENCE_PERIOD_S, self._lose_patience, clock=self._steady_clock),
+            self.create_timer(DIAGNOSTIC_PERIOD_S, self._publish_diagnostics, clock=self._steady_clock),
+        ]
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen, and follow from now on."""
+        parameters = self._parameters
+        self._joints = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
+        self._depths: OrderedDict[int, Image] = OrderedDict()
+        self._intrinsics: CameraIntrinsics | None = None
+        self._camera_in_base: dict[str, NDArray[np.float64]] = {}
+        self._pending: _Observation | None = None
+        self._processed_ns: int | None = None
+        self._updated_ns = 0
+        self._task = ""
+        self._output: FollowerOutput | None = None
+        self._last_event = ""
+        self._trajectories_sent = 0
+        self._input_errors: dict[str, str] = {}
+        self._subscriptions_in_use = [
+            self.create_subscription(PointCloud2, parameters.traces_topic, self._on_traces, LATEST),
+            self.create_subscription(Image, parameters.depth_topic, self._on_depth, SENSOR),
+            self.create_subscription(CameraInfo, parameters.camera_info_topic, self._on_camera_info, SENSOR),
+            self.create_subscription(JointState, parameters.joint_states_topic, self._on_joint_state, 50),
+            self.create_subscription(String, parameters.instruction_topic, self._on_instruction, LATCHED),
+        ]
+        self._active = True
+        self._show_state("waiting for an instruction")
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Bring the arm to rest and stop listening."""
+        self._follower.stop("deactivated")
+        self._tick()
+        self._active = False
+        for subscription in self._subscriptions_in_use:
+            self.destroy_subscription(subscription)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything that configure made."""
+        for timer in self._timers_in_use:
+            self.destroy_timer(timer)
+        for service in self._services:
+            self.destroy_service(service)
+        for publisher in (self._trajectories, self._states, self._hand_paths, self._diagnostics):
+            self.destroy_publisher(publisher)
+        self._gripper.destroy()
+        self._transform_listener.unregister()
+        return TransitionCallbackReturn.SUCCESS
+
+    # Inputs
+
+    def _on_traces(self, cloud: PointCloud2) -> None:
+        stamp_ns = decode_stamp(cloud.header.stamp)
+        try:
+            traces = decode_trace_grid(cloud)
+        except MessageError as error:
+            self._note_input("traces", str(error))
+            return
+        self._note_input("traces", "")
+        self._pending = _Observation(stamp_ns, cloud.header.frame_id, traces, time.monotonic())
+        self._process_pending()
+
+    def _on_depth(self, image: Image) -> None:
+        self._depths[decode_stamp(image.header.stamp)] = image
+        while len(self._depths) > _DEPTH_IMAGES_KEPT:
+            self._depths.popitem(last=False)
+        self._process_pending()
+
+    def _on_camera_info(self, info: CameraInfo) -> None:
+        try:
+            self._intrinsics = decode_intrinsics(info)
+        except MessageError as error:
+            self._note_input("camera info", str(error))
+            return
+        self._note_input("camera info", "")
+        self._process_pending()
+
+    def _on_joint_state(self, message: JointState) -> None:
+        try:
+            fingers = decode_joint_state(message, FINGER_JOINTS)
+            self._gripper.add_width(fingers.stamp_ns, float(fingers.positions.sum()))
+        except MissingJointError:
+            pass  # A gripper may publish its joints in messages of its own.
+        except MessageError as error:
+            self._note_input("joint states", str(error))
+        try:
+            self._joints.add(decode_joint_state(message, self._joint_names))
+        except MissingJointError as error:
+            if not set(FINGER_JOINTS).issuperset(message.name):
+                self._note_input("joint states", str(error))
+            return
+        except MessageError as error:
+            self._note_input("joint states", str(error))
+            return
+        self._note_input("joint states", "")
+        self._process_pending()
+
+    def _on_instruction(self, message: String) -> None:
+        try:
+            task = clean_instruction(message.data)
+            self._note_input("instruction", "")
+        except InstructionTextError as error:
+            task = ""
+            self._note_input("instruction", str(error))
+        self._task = task
+        self._follower.set_task(task)
+        if task:
+            self._process_pending()
+        else:
+            self._pending = None
+            self._tick()
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._enabled = request.data
+        self._follower.enable(request.data)
+        self._tick()
+        response.success = True
+        response.message = "enabled" if request.data else "disabled: the arm comes to rest"
+        self.get_logger().info(response.message)
+        return response
+
+    def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._enabled = False
+        self._follower.stop("stop service")
+        self._tick()
+        response.success = True
+        response.message = "the arm comes to rest; the enable service lets it go on"
+        self.get_logger().warning(f"stopped by service: {response.message}")
+        return response
+
+    def _note_input(self, name: str, error: str) -> None:
+        if error and self._input_errors.get(name) != error:
+            self.get_logger().error(f"{name}: {error}")
+        self._input_errors[name] = error
+
+    # Decisions
+
+    def _process_pending(self, *, incomplete: bool = False) -> None:
+        """Follow the waiting traces if all that belongs to their instant is there, or if it is waited for in vain."""
+        pending = self._pending
+        if pending is None or not self._task or self._gripper.waiting:
+            return
+        camera_in_base = self._camera_pose(pending.frame_id)
+        complete = (
+            pending.stamp_ns in self._depths
+            and self._joints.reaches(pending.stamp_ns)
+            and self._intrinsics is not None
+            and camera_in_base is not None
+        )
+        if complete or incomplete:
+            self._pending = None
+            self._processed_ns = pending.stamp_ns
+            self._update(pending, camera_in_base)
+
+    def _watch(self) -> None:
+        """Look after the motion when traces fail to come."""
+        if not self._active:
+            return
+        now_ns = self.get_clock().now().nanoseconds
+        if now_ns < self._updated_ns:
+            self._updated_ns = now_ns
+        if now_ns - self._updated_ns >= nanoseconds_from(self._parameters.tick_after_s):
+            self._tick()
+
+    def _lose_patience(self) -> None:
+        """Go on without what does not come; the core says what is missing and holds."""
+        if not self._active:
+            return
+        self._gripper.give_up_after(self._parameters.gripper_timeout_s)
+        if self._pending is not None and time.monotonic() - self._pending.arrived_s > self._parameters.input_timeout_s:
+            self._process_pending(incomplete=True)
+
+    def _tick(self) -> None:
+        """One update without traces; not while a gripper goal waits, whose trajectory has to go out first."""
+        if self._active and not self._gripper.waiting:
+            self._update(None, None)
+
+    def _update(self, observation: _Observation | None, camera_in_base: NDArray[np.float64] | None) -> None:
+        started_s = time.monotonic()
+        clock_ns = self.get_clock().now().nanoseconds
+        newest = self._joints.newest
+        inputs = FollowerInput(
+            now_s=seconds_from(clock_ns if observation is None else max(clock_ns, observation.stamp_ns)),
+            trace_stamp_s=None if observation is None else seconds_from(observation.stamp_ns),
+            traces=None if observation is None else observation.traces,
+            camera_in_base=camera_in_base,
+            intrinsics=self._intrinsics,
+            depth_m=None if observation is None else self._depth_at(observation.stamp_ns),
+            joints_at_trace=None if observation is None else self._joints.positions_at(observation.stamp_ns),
+            joint_state_now=None if newest is None else (newest.positions, newest.velocities),
+            finger_width_m=self._gripper.width,
+            gripper_busy=self._gripper.busy(clock_ns if newest is None else newest.stamp_ns),
+        )
+        self._updated_ns = nanoseconds_from(inputs.now_s)
+        try:
+            output = self._follower.update(inputs)
+        except Exception as error:
+            # The last trajectory ends at rest, so that saying nothing is safe.
+            self._note_input("follower", f"{type(error).__name__}: {error}")
+            return
+        self._note_input("follower", "")
+        decided_s = time.monotonic()
+        stages_s = {"decide": decided_s - started_s}
+        if observation is not None:
+            stages_s["wait_for_inputs"] = started_s - observation.arrived_s
+        if output.gripper is None:
+            self._send(output, stages_s, decided_s)
+            return
+
+        def on_answer(refusal: str | None) -> None:
+            if refusal is not None:
+                self._follower.stop(refusal)
+                self.get_logger().error(refusal)
+                self._tick()
+                return
+            self._send(output, stages_s, decided_s)
+            self._process_pending()
+
+        self.get_logger().info(f"gripper: open to {1e3 * output.gripper.width:.0f} mm, {output.gripper.max_effort:.0f} N")
+        self._gripper.command(output.gripper.width, output.gripper.max_effort, self._updated_ns, on_answer)
+
+    def _send(self, output: FollowerOutput, stages_s: dict[str, float], decided_s: float) -> None:
+        """Publish what was decided."""
+        if output.trajectory is not None:
+            trajectory = output.trajectory
+            header = encode_header(nanoseconds_from(output.start_s), self._parameters.base_frame)
+            self._trajectories.publish(
+                encode_joint_trajectory(
+                    self._joint_names,
+                    trajectory.times_s,
+                    trajectory.positions,
+                    trajectory.velocities,
+                    trajectory.accelerations,
+                    header,
+                )
+            )
+            self._trajectories_sent += 1
+        stages_s["send"] = time.monotonic() - decided_s
+        if "wait_for_inputs" in stages_s:
+            stages_s["trace_to_command"] = sum(stages_s.values())
+            self._rate.tick(time.monotonic())
+        self._latency.add(stages_s)
+        if output.hand_path_in_base is not None:
+            path_header = encode_header(nanoseconds_from(output.start_s), self._parameters.base_frame)
+            self._hand_paths.publish(encode_path(output.hand_path_in_base, path_header))
+        if output.event is not None:
+            self._last_event = output.event
+            self.get_logger().info(f"event: {output.event}")
+        previous, self._output = self._output, output
+        if previous is None or (previous.state, previous.reason) != (output.state, output.reason):
+            self._show_state(f"{output.state}: {output.reason}")
+
+    def _show_state(self, text: str) -> None:
+        self._states.publish(String(data=text))
+        self.get_logger().info(text)
+
+    def _depth_at(self, stamp_ns: int) -> NDArray[np.float32] | None:
+        image = self._depths.get(stamp_ns)
+        if image is None:
+            return None
+        try:
+            depth = decode_depth(image)
+        except MessageError as error:
+            self._note_input("depth", str(error))
+            return None
+        self._note_input("depth", "")
+        return depth
+
+    def _camera_pose(self, frame_id: str) -> NDArray[np.float64] | None:
+        """Pose of the camera in the base frame; looked up once, since the camera is fixed."""
+        if frame_id not in self._camera_in_base:
+            base_frame = self._parameters.base_frame
+            try:
+                found = self._transforms.lookup_transform(base_frame, frame_id, Time())
+                self._camera_in_base[frame_id] = decode_transform(found.transform)
+            except (TransformException, MessageError) as error:
+                self._note_input("camera pose", f"no transform from {frame_id!r} to {base_frame!r}: {error}")
+                return None
+            self._note_input("camera pose", "")
+        return self._camera_in_base[frame_id]
+
+    # Health
+
+    def _health(self) -> tuple[Level, str]:
+        errors = [f"{name}: {error}" for name, error in self._input_errors.items() if error]
+        if errors:
+            return Level.ERROR, "; ".join(errors)
+        if self._output is None:
+            return Level.OK, "waiting for traces" if self._task else "waiting for an instruction"
+        levels = {FollowerState.HOLD: Level.WARN, FollowerState.STOP: Level.WARN}
+        return levels.get(self._output.state, Level.OK), f"{self._output.state}: {self._output.reason}"
+
+    def _publish_diagnostics(self) -> None:
+        header = encode_header(self.get_clock().now().nanoseconds, "")
+        if not self._active:
+            self._diagnostics.publish(encode_diagnostics(DIAGNOSTIC_NAME, Level.OK, "inactive", {}, header, NAME))
+            return
+        level, message = self._health()
+        output = self._output
+        stale_s = None if self._processed_ns is None else self.get_clock().now().nanoseconds - self._processed_ns
+        values = {
+            "state": "" if output is None else output.state,
+            "reason": "" if output is None else output.reason,
+            "task": self._task,
+            "enabled": self._enabled,
+            "limits": self._robot.limits.name,
+            "rate_hz": self._rate.rate_hz(time.monotonic()),
+            "trajectories": self._trajectories_sent,
+            "trace_age_s": None if stale_s is None else seconds_from(stale_s),
+            "last_event": self._last_event,
+            "gripper": self._gripper.result,
+            **({} if output is None else output.health),
+            **self._latency.percentiles_ms(),
+        }
+        self._diagnostics.publish(encode_diagnostics(DIAGNOSTIC_NAME, level, message, values, header, NAME))
+
+
+def main() -> None:
+    """Entry point of ``ros2 run ik_controller trace_follower_node``."""
+    sys.exit(run_node(TraceFollowerNode))

@@ -1,0 +1,189 @@
+"""An FR3 does what a sentence says: camera, TraceGen, trace follower and robot.
+
+    ros2 launch tracegen_ros fr3_demo.launch.py instruction:="put the red block in the green zone"
+    ros2 launch tracegen_ros fr3_demo.launch.py -s        # every argument with its description
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_entity import LaunchDescriptionEntity
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from tracegen_ros.launching import LaunchError, one_shot, required_node
+
+ARGUMENTS = [
+    DeclareLaunchArgument("robot", default_value="sim", choices=["sim", "franky"], description="The arm and its gripper"),
+    DeclareLaunchArgument(
+        "camera",
+        default_value="sim",
+        choices=["sim", "realsense", "topics"],
+        description="Where images come from; 'topics' takes whoever publishes them already",
+    ),
+    DeclareLaunchArgument("viz", default_value="none", choices=["none", "rviz"], description="What shows the traces"),
+    DeclareLaunchArgument(
+        "model", default_value="fr3_blocks_nano", description="TraceGen checkpoint: the name of a shipped one, or a folder"
+    ),
+    DeclareLaunchArgument("instruction", default_value="", description="What to do first; empty waits for /task_instruction"),
+    DeclareLaunchArgument(
+        "limits",
+        default_value="rectangular",
+        choices=["rectangular", "full"],
+        description="Joint limits of the FR3: without or with the position-dependent velocities",
+    ),
+    DeclareLaunchArgument("enabled", default_value="true", description="The follower may move from the start"),
+    DeclareLaunchArgument(
+        "lockstep", default_value="false", description="The simulator waits for the command computed from each image"
+    ),
+    DeclareLaunchArgument("seed", default_value="0", description="Seed of the simulated scene and of the sampler's noise"),
+    DeclareLaunchArgument("steps", default_value="0", description="Sampler steps; 0 takes the checkpoint's own number"),
+    DeclareLaunchArgument("threads", default_value="1", description="CPU threads of the network"),
+    DeclareLaunchArgument("camera_rate", default_value="15.0", description="Simulated images per second [Hz, simulated time]"),
+    DeclareLaunchArgument("overlay", default_value="false", description="Publish /tracegen/overlay: the image with the traces"),
+    DeclareLaunchArgument(
+        "calibration",
+        default_value="",
+        description="Camera calibration file; empty takes the simulated camera's urdf/calibration/sim_camera.yaml",
+    ),
+    DeclareLaunchArgument(
+        "trajectory_topic",
+        default_value="/joint_trajectory_controller/joint_trajectory",
+        description="Where joint trajectories are sent",
+    ),
+    DeclareLaunchArgument(
+        "parameters", default_value="", description="YAML file with further parameters for any of the nodes"
+    ),
+]
+
+NOT_BUILT = {
+    ("robot", "franky"): "robot:=franky is not built yet: the driver of the real FR3 follows in a later release; use robot:=sim",
+    ("camera", "realsense"): (
+        "camera:=realsense is not built yet: start realsense2_camera with align_depth.enable:=true yourself and use "
+        "camera:=topics, or use camera:=sim"
+    ),
+}
+
+
+def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
+    """End the launch with a clear message if a part that was asked for does not exist.
+
+    Raises:
+        LaunchError: The part is not built, not installed, or does not go with another one.
+    """
+    for (argument, value), message in NOT_BUILT.items():
+        if chosen[argument] == value:
+            raise LaunchError(message)
+    if chosen["viz"] == "rviz":
+        try:
+            get_package_share_directory("rviz2")
+        except PackageNotFoundError as error:
+            raise LaunchError(
+                "viz:=rviz needs RViz, and no package rviz2 is found; install ros-jazzy-rviz2, or use viz:=none overlay:=true"
+            ) from error
+
+
+def number(chosen: dict[str, str], name: str, kind: type[int] | type[float]) -> int | float:
+    """The argument ``name`` as a number.
+
+    Raises:
+        LaunchError: It is not one.
+    """
+    try:
+        return kind(chosen[name])
+    except ValueError as error:
+        raise LaunchError(f"{name}:={chosen[name]} must be a number such as {name}:={kind(1)}") from error
+
+
+def switch(chosen: dict[str, str], name: str) -> bool:
+    """The argument ``name`` as true or false.
+
+    Raises:
+        LaunchError: It is neither.
+    """
+    words = {"true": True, "1": True, "false": False, "0": False}
+    try:
+        return words[chosen[name].lower()]
+    except KeyError as error:
+        raise LaunchError(f"{name}:={chosen[name]} must be true or false") from error
+
+
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Everything that the arguments ask for."""
+    chosen = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
+    refuse_what_is_not_built(chosen)
+    seed = number(chosen, "seed", int)
+    camera_rate_hz = number(chosen, "camera_rate", float)
+    in_simulation = {"use_sim_time": chosen["robot"] == "sim"}
+    files = (chosen["parameters"],) if chosen["parameters"] else ()
+    calibration = chosen["calibration"] or str(
+        Path(get_package_share_directory("ik_controller")) / "urdf" / "calibration" / "sim_camera.yaml"
+    )
+    simulator = required_node(
+        "fr3_sim",
+        "sim_node",
+        {
+            "use_sim_time": False,
+            "seed": seed,
+            "lockstep": switch(chosen, "lockstep"),
+            "camera_rate_hz": camera_rate_hz,
+            "publish_camera": chosen["camera"] == "sim",
+        },
+        parameter_files=files,
+    )
+    trace_node = required_node(
+        "tracegen_ros",
+        "trace_node",
+        {
+            **in_simulation,
+            "model": chosen["model"],
+            "seed": seed,
+            "steps": number(chosen, "steps", int),
+            "threads": number(chosen, "threads", int),
+        },
+        parameter_files=files,
+    )
+    markers_node = required_node(
+        "tracegen_ros",
+        "trace_markers_node",
+        {**in_simulation, "overlay": switch(chosen, "overlay")},
+        parameter_files=files,
+    )
+    follower_node = required_node(
+        "ik_controller",
+        "trace_follower_node",
+        {
+            **in_simulation,
+            "limits": f"fr3_{chosen['limits']}",
+            "enabled": switch(chosen, "enabled"),
+            "trajectory_topic": chosen["trajectory_topic"],
+            # Slower than the images: as long as traces come, they alone decide, and lockstep runs repeat exactly.
+            "tick_after_s": max(0.1, 2.0 / camera_rate_hz),
+        },
+        parameter_files=files,
+    )
+    camera_pose_node = required_node("tracegen_ros", "camera_pose_node", {**in_simulation, "calibration": calibration})
+    first_instruction = (
+        [one_shot("tracegen_ros", "instruct", (chosen["instruction"], "--timeout", "30"), then=[])]
+        if chosen["instruction"]
+        else []
+    )
+    bring_up = one_shot("tracegen_ros", "bring_up", ("trace_node", "trace_follower"), then=first_instruction)
+    viewer = (
+        [
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(Path(__file__).with_name("rviz.launch.py"))),
+                launch_arguments={"use_sim_time": str(in_simulation["use_sim_time"])}.items(),
+            )
+        ]
+        if chosen["viz"] == "rviz"
+        else []
+    )
+    return [simulator, camera_pose_node, trace_node, markers_node, follower_node, bring_up, *viewer]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Entry point of ``ros2 launch``."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])
