@@ -1,0 +1,1 @@
+"""Trace episodes on disk and the memory-mapped cache that training reads."""

@@ -1,0 +1,1 @@
+"""From observation and instruction to traces, without torch."""
