@@ -1,7 +1,7 @@
 """An FR3 does what a sentence says: camera, TraceGen, trace follower and robot.
 
-    ros2 launch tracegen_ros fr3_demo.launch.py instruction:="put the red block in the green zone"
-    ros2 launch tracegen_ros fr3_demo.launch.py -s        # every argument with its description
+ros2 launch tracegen_ros fr3_demo.launch.py instruction:="put the red block in the green zone"
+ros2 launch tracegen_ros fr3_demo.launch.py -s        # every argument with its description
 """
 
 from __future__ import annotations
@@ -13,36 +13,57 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+
 from tracegen_ros.launching import LaunchError, one_shot, required_node
 
 ARGUMENTS = [
-    DeclareLaunchArgument("robot", default_value="sim", choices=["sim", "franky"], description="The arm and its gripper"),
+    DeclareLaunchArgument(
+        "robot", default_value="sim", choices=["sim", "franky"], description="The arm and its gripper"
+    ),
     DeclareLaunchArgument(
         "camera",
         default_value="sim",
         choices=["sim", "realsense", "topics"],
         description="Where images come from; 'topics' takes whoever publishes them already",
     ),
-    DeclareLaunchArgument("viz", default_value="none", choices=["none", "rviz"], description="What shows the traces"),
     DeclareLaunchArgument(
-        "model", default_value="fr3_blocks_nano", description="TraceGen checkpoint: the name of a shipped one, or a folder"
+        "viz", default_value="none", choices=["none", "rviz"], description="What shows the traces"
     ),
-    DeclareLaunchArgument("instruction", default_value="", description="What to do first; empty waits for /task_instruction"),
+    DeclareLaunchArgument(
+        "model",
+        default_value="fr3_blocks_nano",
+        description="TraceGen checkpoint: the name of a shipped one, or a folder",
+    ),
+    DeclareLaunchArgument(
+        "instruction", default_value="", description="What to do first; empty waits for /task_instruction"
+    ),
     DeclareLaunchArgument(
         "limits",
         default_value="rectangular",
         choices=["rectangular", "full"],
         description="Joint limits of the FR3: without or with the position-dependent velocities",
     ),
-    DeclareLaunchArgument("enabled", default_value="true", description="The follower may move from the start"),
     DeclareLaunchArgument(
-        "lockstep", default_value="false", description="The simulator waits for the command computed from each image"
+        "enabled", default_value="true", description="The follower may move from the start"
     ),
-    DeclareLaunchArgument("seed", default_value="0", description="Seed of the simulated scene and of the sampler's noise"),
-    DeclareLaunchArgument("steps", default_value="0", description="Sampler steps; 0 takes the checkpoint's own number"),
+    DeclareLaunchArgument(
+        "lockstep",
+        default_value="false",
+        description="The simulator waits for the command computed from each image",
+    ),
+    DeclareLaunchArgument(
+        "seed", default_value="0", description="Seed of the simulated scene and of the sampler's noise"
+    ),
+    DeclareLaunchArgument(
+        "steps", default_value="0", description="Sampler steps; 0 takes the checkpoint's own number"
+    ),
     DeclareLaunchArgument("threads", default_value="1", description="CPU threads of the network"),
-    DeclareLaunchArgument("camera_rate", default_value="15.0", description="Simulated images per second [Hz, simulated time]"),
-    DeclareLaunchArgument("overlay", default_value="false", description="Publish /tracegen/overlay: the image with the traces"),
+    DeclareLaunchArgument(
+        "camera_rate", default_value="15.0", description="Simulated images per second [Hz, simulated time]"
+    ),
+    DeclareLaunchArgument(
+        "overlay", default_value="false", description="Publish /tracegen/overlay: the image with the traces"
+    ),
     DeclareLaunchArgument(
         "calibration",
         default_value="",
@@ -59,7 +80,10 @@ ARGUMENTS = [
 ]
 
 NOT_BUILT = {
-    ("robot", "franky"): "robot:=franky is not built yet: the driver of the real FR3 follows in a later release; use robot:=sim",
+    (
+        "robot",
+        "franky",
+    ): "robot:=franky is not built yet: the driver of the real FR3 follows in a later release; use robot:=sim",
     ("camera", "realsense"): (
         "camera:=realsense is not built yet: start realsense2_camera with align_depth.enable:=true yourself and use "
         "camera:=topics, or use camera:=sim"
@@ -81,7 +105,8 @@ def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
             get_package_share_directory("rviz2")
         except PackageNotFoundError as error:
             raise LaunchError(
-                "viz:=rviz needs RViz, and no package rviz2 is found; install ros-jazzy-rviz2, or use viz:=none overlay:=true"
+                "viz:=rviz needs RViz, and no package rviz2 is found; install ros-jazzy-rviz2, "
+                "or use viz:=none overlay:=true"
             ) from error
 
 
@@ -164,7 +189,9 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         },
         parameter_files=files,
     )
-    camera_pose_node = required_node("tracegen_ros", "camera_pose_node", {**in_simulation, "calibration": calibration})
+    camera_pose_node = required_node(
+        "tracegen_ros", "camera_pose_node", {**in_simulation, "calibration": calibration}
+    )
     first_instruction = (
         [one_shot("tracegen_ros", "instruct", (chosen["instruction"], "--timeout", "30"), then=[])]
         if chosen["instruction"]

@@ -1,6 +1,6 @@
 """RViz with robot model, camera image, point cloud and traces.
 
-    ros2 launch tracegen_ros rviz.launch.py
+ros2 launch tracegen_ros rviz.launch.py
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ def generate_launch_description() -> LaunchDescription:
     in_simulation = {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
     return LaunchDescription(
         [
-            DeclareLaunchArgument("use_sim_time", default_value="true", description="Take the time from /clock"),
             DeclareLaunchArgument(
-                "publish_robot", default_value="true", description="Start robot_state_publisher for the arm's links"
+                "use_sim_time", default_value="true", description="Take the time from /clock"
+            ),
+            DeclareLaunchArgument(
+                "publish_robot",
+                default_value="true",
+                description="Start robot_state_publisher for the arm's links",
             ),
             Node(
                 package="robot_state_publisher",

@@ -1,9 +1,9 @@
 """Where the camera stands, from a calibration file.
 
-    parent_frame: fr3_link0
-    child_frame: camera_color_optical_frame
-    translation: [1.05, 0.22, 0.62]        # m
-    rotation: [0.0, 0.0, 0.0, 1.0]         # unit quaternion x, y, z, w
+parent_frame: fr3_link0
+child_frame: camera_color_optical_frame
+translation: [1.05, 0.22, 0.62]        # m
+rotation: [0.0, 0.0, 0.0, 1.0]         # unit quaternion x, y, z, w
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def read_camera_calibration(path: str | Path) -> CameraCalibration:
     try:
         camera_in_base = np.eye(4)
         camera_in_base[:3, 3] = np.array(content["translation"], dtype=float).reshape(3)
-        camera_in_base[:3, :3] = rotation_from_quaternion(*np.array(content["rotation"], dtype=float).reshape(4))
+        camera_in_base[:3, :3] = rotation_from_quaternion(
+            *np.array(content["rotation"], dtype=float).reshape(4)
+        )
     except (TransformError, TypeError, ValueError) as error:
         raise CalibrationError(f"the camera calibration {path} is no rigid transform: {error}") from error
     return CameraCalibration(str(content["parent_frame"]), str(content["child_frame"]), camera_in_base)

@@ -1,27 +1,23 @@
 """Colour and depth images of one instant, newest first: nothing is ever queued.
 
-Drivers publish the two images as separate messages. This keeps the last few of each, undecoded, and hands out the newest
-pair that was not handed out before.
+Drivers publish the two images as separate messages. This keeps the last few of each, undecoded, and hands out the
+newest pair that was not handed out before.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-Colour = TypeVar("Colour")
-Depth = TypeVar("Depth")
 
 _KEPT = 4
 """Images of each kind that are kept while their partners are on the way."""
 
 _CLOCK_RESTART_NS = 1_000_000_000
-"""A stamp this much older than the newest one [ns] means that the clock was set back (a bag that loops, a simulator restart)."""
+"""A stamp this much older than the newest one [ns] means that the clock was set back: a bag that loops."""
 
 
 @dataclass(frozen=True)
-class FramePair(Generic[Colour, Depth]):
+class FramePair[Colour, Depth]:
     """A colour and a depth image of the same instant.
 
     Attributes:
@@ -35,7 +31,7 @@ class FramePair(Generic[Colour, Depth]):
     depth: Depth
 
 
-class FramePairing(Generic[Colour, Depth]):
+class FramePairing[Colour, Depth]:
     """Pairs images whose stamps differ by ``tolerance_ns`` at most. Not thread-safe: guard it from outside."""
 
     def __init__(self, tolerance_ns: int) -> None:

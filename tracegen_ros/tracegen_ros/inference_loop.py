@@ -8,23 +8,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
 
 from tracegen_model.camera import CameraIntrinsics
-
 from tracegen_ros.frame_pairing import FramePair, FramePairing
-
-Frame = TypeVar("Frame")
-Result = TypeVar("Result")
 
 _JOIN_TIMEOUT_S = 10.0
 
 
-class InferenceLoop(Generic[Frame, Result]):
+class InferenceLoop[Frame, Result]:
     """Pairs images, waits for intrinsics and an instruction, and calls ``infer`` in a thread of its own.
 
-    A frame that arrives before its instruction is kept: the first instruction is obeyed at once. A result whose instruction
-    was replaced while it was computed is thrown away, and its frame is used again.
+    A frame that arrives before its instruction is kept: the first instruction is obeyed at once. A result whose
+    instruction was replaced while it was computed is thrown away, and its frame is used again.
 
     Args:
         infer: (pair, intrinsics, instruction) -> result; None when the frame is unusable. Must not raise.

@@ -41,8 +41,13 @@ def required_node(
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
         if context.is_shutdown:
             return None
-        message = f"{name or executable} ended with exit code {event.returncode}; its own message above says why"
-        return [LogInfo(msg=f"{message}; shutting down"), TimerAction(period=GRACE_S, actions=[fail(message)])]
+        message = (
+            f"{name or executable} ended with exit code {event.returncode}; its own message above says why"
+        )
+        return [
+            LogInfo(msg=f"{message}; shutting down"),
+            TimerAction(period=GRACE_S, actions=[fail(message)]),
+        ]
 
     return Node(
         package=package,
@@ -55,14 +60,18 @@ def required_node(
     )
 
 
-def one_shot(package: str, executable: str, arguments: tuple[str, ...], then: list[LaunchDescriptionEntity]) -> Node:
+def one_shot(
+    package: str, executable: str, arguments: tuple[str, ...], then: list[LaunchDescriptionEntity]
+) -> Node:
     """A command that ends by itself: ``then`` follows when it succeeded, otherwise the launch ends with exit code 1."""
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
         if context.is_shutdown:
             return None
         if event.returncode != 0:
-            return [fail(f"{executable} ended with exit code {event.returncode}; its own message above says why")]
+            return [
+                fail(f"{executable} ended with exit code {event.returncode}; its own message above says why")
+            ]
         return then
 
     return Node(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tracegen_model.trace_grid import TraceGrid
 
+from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.step_colours import step_colours
 from tracegen_ros.trace_motion import travelled
 

@@ -14,13 +14,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
-
-Declaration = TypeVar("Declaration")
 
 _METADATA = "ros_parameter"
 _TYPES = {bool: "a bool", int: "an integer", float: "a double", str: "a string"}
@@ -61,7 +59,7 @@ def parameter(
     return dataclasses.field(default=default, metadata={_METADATA: rule})
 
 
-def declare_parameters(node: Node, declaration: type[Declaration]) -> Declaration:
+def declare_parameters[Declaration](node: Node, declaration: type[Declaration]) -> Declaration:
     """Declare every field of ``declaration`` on ``node`` and return the values in force.
 
     Raises:
@@ -99,7 +97,9 @@ def _descriptor(value_type: type, rule: _Rule) -> ParameterDescriptor:
         descriptor.additional_constraints = f"one of: {', '.join(rule.choices)}"
     if rule.minimum is not None and rule.maximum is not None:
         if value_type is int:
-            descriptor.integer_range = [IntegerRange(from_value=int(rule.minimum), to_value=int(rule.maximum))]
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(rule.minimum), to_value=int(rule.maximum))
+            ]
         else:
             span = FloatingPointRange(from_value=float(rule.minimum), to_value=float(rule.maximum))
             descriptor.floating_point_range = [span]

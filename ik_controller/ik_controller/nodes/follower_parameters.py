@@ -11,8 +11,12 @@ from tracegen_ros.parameters import parameter
 class FollowerParameters:
     """Topics, frames and time limits of the node; how it moves is ``ik_controller.follower.FollowerConfig``."""
 
-    limits: str = parameter("fr3_rectangular", "Joint limits: the name of a shipped set, or the path of a file")
-    enabled: bool = parameter(False, "May move as soon as it is active; otherwise the enable service allows it")
+    limits: str = parameter(
+        "fr3_rectangular", "Joint limits: the name of a shipped set, or the path of a file"
+    )
+    enabled: bool = parameter(
+        False, "May move as soon as it is active; otherwise the enable service allows it"
+    )
     base_frame: str = parameter("fr3_link0", "Frame of the robot's base")
     traces_topic: str = parameter("/tracegen/traces", "Traces to follow")
     depth_topic: str = parameter(
@@ -26,10 +30,16 @@ class FollowerParameters:
     )
     gripper_action: str = parameter("/fr3_gripper/gripper_action", "Action server of the gripper")
     gripper_timeout_s: float = parameter(
-        2.0, "A gripper that does not accept a goal for this long [s of wall time] stops the follower", minimum=0.1, maximum=30.0
+        2.0,
+        "A gripper that does not accept a goal for this long [s of wall time] stops the follower",
+        minimum=0.1,
+        maximum=30.0,
     )
     tick_after_s: float = parameter(
-        0.12, "Without a trace for this long [s, node clock] the watchdog looks after the motion", minimum=0.01, maximum=5.0
+        0.12,
+        "Without a trace for this long [s, node clock] the watchdog looks after the motion",
+        minimum=0.01,
+        maximum=5.0,
     )
     input_timeout_s: float = parameter(
         1.0,

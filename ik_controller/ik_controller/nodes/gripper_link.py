@@ -16,6 +16,7 @@ from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.node import Node
 from rclpy.task import Future
+
 from tracegen_ros.messages import nanoseconds_from
 
 _POSITION_PER_WIDTH = 0.5

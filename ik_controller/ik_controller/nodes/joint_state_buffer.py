@@ -7,6 +7,7 @@ from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
+
 from tracegen_ros.messages import JointSample
 
 _KEPT = 1000

@@ -1,9 +1,10 @@
 """``trace_follower``: traces and robot state in, joint trajectories and gripper goals out.
 
-A thin shell around ``ik_controller.follower``: it brings together what belongs to one instant, calls the core, and sends what
-the core decided. Decisions are made when traces, their depth image and their joint states are all there, in whatever order
-they came; between traces a watchdog on the node's clock looks after the motion. A gripper goal is accepted before the
-trajectory that goes with it is sent. Lifecycle: *configure* builds the robot model, *activate* subscribes.
+A thin shell around ``ik_controller.follower``: it brings together what belongs to one instant, calls the core, and
+sends what the core decided. Decisions are made when traces, their depth image and their joint states are all there, in
+whatever order they came; between traces a watchdog on the node's clock looks after the motion. A gripper goal is
+accepted before the trajectory that goes with it is sent. Lifecycle: *configure* builds the robot model, *activate*
+subscribes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,21 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 from tf2_ros import Buffer, TransformException, TransformListener
+from trajectory_msgs.msg import JointTrajectory
+
+from ik_controller.follower import (
+    FollowerConfig,
+    FollowerInput,
+    FollowerOutput,
+    FollowerState,
+    TraceFollower,
+)
+from ik_controller.joint_limits import LimitsError
+from ik_controller.nodes.follower_parameters import FollowerParameters
+from ik_controller.nodes.gripper_link import GripperLink
+from ik_controller.nodes.joint_state_buffer import JointStateBuffer
+from ik_controller.resources import ResourceError
+from ik_controller.robot_model import RobotModel, RobotModelError
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.instruction import InstructionTextError, clean_instruction
@@ -48,21 +64,6 @@ from tracegen_ros.messages import (
 from tracegen_ros.parameters import declare_parameters
 from tracegen_ros.qos import LATCHED, LATEST, SENSOR
 from tracegen_ros.spinning import run_node
-from trajectory_msgs.msg import JointTrajectory
-
-from ik_controller.follower import (
-    FollowerConfig,
-    FollowerInput,
-    FollowerOutput,
-    FollowerState,
-    TraceFollower,
-)
-from ik_controller.joint_limits import LimitsError
-from ik_controller.nodes.follower_parameters import FollowerParameters
-from ik_controller.nodes.gripper_link import GripperLink
-from ik_controller.nodes.joint_state_buffer import JointStateBuffer
-from ik_controller.resources import ResourceError
-from ik_controller.robot_model import RobotModel, RobotModelError
 
 NAME = "trace_follower"
 DIAGNOSTIC_NAME = "trace_follower: motion"
@@ -295,7 +296,10 @@ class TraceFollowerNode(LifecycleNode):
         if not self._active:
             return
         self._gripper.give_up_after(self._parameters.gripper_timeout_s)
-        if self._pending is not None and time.monotonic() - self._pending.arrived_s > self._parameters.input_timeout_s:
+        if (
+            self._pending is not None
+            and time.monotonic() - self._pending.arrived_s > self._parameters.input_timeout_s
+        ):
             self._process_pending(incomplete=True)
 
     def _tick(self) -> None:
@@ -344,7 +348,9 @@ class TraceFollowerNode(LifecycleNode):
             self._send(output, stages_s, decided_s)
             self._process_pending()
 
-        self.get_logger().info(f"gripper: open to {1e3 * output.gripper.width:.0f} mm, {output.gripper.max_effort:.0f} N")
+        self.get_logger().info(
+            f"gripper: open to {1e3 * output.gripper.width:.0f} mm, {output.gripper.max_effort:.0f} N"
+        )
         self._gripper.command(output.gripper.width, output.gripper.max_effort, self._updated_ns, on_answer)
 
     def _send(self, output: FollowerOutput, stages_s: dict[str, float], decided_s: float) -> None:
@@ -421,11 +427,15 @@ class TraceFollowerNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         header = encode_header(self.get_clock().now().nanoseconds, "")
         if not self._active:
-            self._diagnostics.publish(encode_diagnostics(DIAGNOSTIC_NAME, Level.OK, "inactive", {}, header, NAME))
+            self._diagnostics.publish(
+                encode_diagnostics(DIAGNOSTIC_NAME, Level.OK, "inactive", {}, header, NAME)
+            )
             return
         level, message = self._health()
         output = self._output
-        stale_s = None if self._processed_ns is None else self.get_clock().now().nanoseconds - self._processed_ns
+        stale_s = (
+            None if self._processed_ns is None else self.get_clock().now().nanoseconds - self._processed_ns
+        )
         values = {
             "state": "" if output is None else output.state,
             "reason": "" if output is None else output.reason,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image
+
 from tracegen_ros.messages import (
     EncodingError,
     ImageSizeError,
@@ -66,7 +67,9 @@ def test_unknown_encoding_is_named_with_what_is_understood() -> None:
 @pytest.mark.parametrize(
     ("width", "height", "step", "data"), [(2, 2, 6, 11), (2, 2, 5, 10), (0, 0, 0, 0), (2, 2, 6, 13)]
 )
-def test_size_fields_that_disagree_with_the_data_are_refused(width: int, height: int, step: int, data: int) -> None:
+def test_size_fields_that_disagree_with_the_data_are_refused(
+    width: int, height: int, step: int, data: int
+) -> None:
     with pytest.raises(ImageSizeError):
         decode_colour(Image(width=width, height=height, encoding="rgb8", step=step, data=bytes(data)))
 

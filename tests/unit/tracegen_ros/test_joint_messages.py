@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
+
 from tracegen_ros.messages import (
     JointMessageError,
     MissingJointError,
@@ -72,7 +73,9 @@ def test_trajectory_round_trip_is_exact_to_the_nanosecond() -> None:
 def test_a_trajectory_is_read_in_the_order_asked_for() -> None:
     positions = np.arange(7.0)[None]
     zeros = np.zeros((1, 7))
-    message = encode_joint_trajectory(ARM[::-1], [0.1], positions[:, ::-1], zeros, zeros, encode_header(0, ""))
+    message = encode_joint_trajectory(
+        ARM[::-1], [0.1], positions[:, ::-1], zeros, zeros, encode_header(0, "")
+    )
     np.testing.assert_array_equal(decode_joint_trajectory(message, ARM).positions, positions)
 
 
@@ -86,4 +89,6 @@ def test_trajectory_times_must_increase() -> None:
 def test_a_trajectory_without_points_is_refused() -> None:
     empty = np.zeros((0, 7))
     with pytest.raises(JointMessageError, match="no points"):
-        decode_joint_trajectory(encode_joint_trajectory(ARM, [], empty, empty, empty, encode_header(0, "")), ARM)
+        decode_joint_trajectory(
+            encode_joint_trajectory(ARM, [], empty, empty, empty, encode_header(0, "")), ARM
+        )

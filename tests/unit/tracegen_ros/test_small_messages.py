@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import Quaternion, Transform, Vector3
 from sensor_msgs.msg import CameraInfo
+
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_ros.messages import (
     CameraInfoError,
@@ -43,14 +44,18 @@ def test_an_uncalibrated_camera_is_refused() -> None:
 def test_rotation_round_trip(seed: int) -> None:
     quaternion = np.random.default_rng(seed).normal(size=4)
     quaternion /= np.linalg.norm(quaternion) * np.sign(quaternion[3])
-    np.testing.assert_allclose(quaternion_from_rotation(rotation_from_quaternion(*quaternion)), quaternion, atol=1e-12)
+    np.testing.assert_allclose(
+        quaternion_from_rotation(rotation_from_quaternion(*quaternion)), quaternion, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("axis", range(3))
 def test_half_turns_round_trip(axis: int) -> None:
     rotation = -np.eye(3)
     rotation[axis, axis] = 1.0
-    np.testing.assert_allclose(rotation_from_quaternion(*quaternion_from_rotation(rotation)), rotation, atol=1e-12)
+    np.testing.assert_allclose(
+        rotation_from_quaternion(*quaternion_from_rotation(rotation)), rotation, atol=1e-12
+    )
 
 
 def test_transform_round_trip_maps_child_to_parent() -> None:
@@ -84,7 +89,9 @@ def test_durations_are_rounded_to_the_nanosecond() -> None:
 
 
 def test_diagnostics_are_found_by_name_with_readable_numbers() -> None:
-    array = encode_diagnostics("node: part", Level.WARN, "slow", {"rate_hz": 4.123456789, "none": None}, HEADER)
+    array = encode_diagnostics(
+        "node: part", Level.WARN, "slow", {"rate_hz": 4.123456789, "none": None}, HEADER
+    )
     assert decode_diagnostics(array, "node: part") == (Level.WARN, "slow", {"rate_hz": "4.12346"})
     assert decode_diagnostics(array, "other") is None
 

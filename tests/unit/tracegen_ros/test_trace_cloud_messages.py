@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sensor_msgs.msg import PointCloud2, PointField
+
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages import TraceCloudError, decode_trace_grid, encode_header, encode_trace_grid
 
@@ -53,7 +54,10 @@ def test_other_field_orders_padding_and_byte_order_are_understood() -> None:
     cloud = PointCloud2(
         height=3,
         width=3,
-        fields=[PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(names)],
+        fields=[
+            PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+            for i, n in enumerate(names)
+        ],
         is_bigendian=True,
         point_step=24,
         row_step=96,

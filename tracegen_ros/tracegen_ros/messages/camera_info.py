@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
-from tracegen_model.camera import CameraIntrinsics, IntrinsicsError
 
+from tracegen_model.camera import CameraIntrinsics, IntrinsicsError
 from tracegen_ros.messages.errors import CameraInfoError
 
 

@@ -23,7 +23,9 @@ def encode_diagnostics(
 ) -> DiagnosticArray:
     """One node's status; numbers keep six significant digits, and a value that is None is left out."""
     pairs = [KeyValue(key=key, value=_text(value)) for key, value in values.items() if value is not None]
-    status = DiagnosticStatus(level=level.value, name=name, message=message, hardware_id=hardware_id, values=pairs)
+    status = DiagnosticStatus(
+        level=level.value, name=name, message=message, hardware_id=hardware_id, values=pairs
+    )
     return DiagnosticArray(header=header, status=[status])
 
 

@@ -113,8 +113,9 @@ def _decode(image: Image, understood: tuple[str, ...], kind: str) -> NDArray:
         raise ImageSizeError(f"the {kind} image is empty ({image.width}x{image.height} px)")
     if image.step < row_bytes or len(image.data) != image.step * image.height:
         raise ImageSizeError(
-            f"the {kind} image claims {image.width}x{image.height} px of {image.encoding} in rows of {image.step} bytes "
-            f"but carries {len(image.data)} bytes; expected a step of at least {row_bytes} and step x height bytes"
+            f"the {kind} image claims {image.width}x{image.height} px of {image.encoding} in rows of "
+            f"{image.step} bytes but carries {len(image.data)} bytes; "
+            f"expected a step of at least {row_bytes} and step x height bytes"
         )
     if CvBridge is not None:
         return np.asarray(CvBridge().imgmsg_to_cv2(image, desired_encoding="passthrough"))

@@ -82,7 +82,7 @@ def decode_joint_trajectory(message: JointTrajectory, joint_names: Sequence[str]
 
     Raises:
         MissingJointError: A joint is not in the message.
-        JointMessageError: No points, times that do not increase, arrays of other lengths, or numbers that are not finite.
+        JointMessageError: No points, times that do not increase, arrays of other lengths, or non-finite numbers.
     """
     order = _order(message.joint_names, joint_names, "JointTrajectory")
     if not message.points:
@@ -90,12 +90,18 @@ def decode_joint_trajectory(message: JointTrajectory, joint_names: Sequence[str]
     count = len(message.joint_names)
     times_s = np.array([seconds_from(decode_stamp(point.time_from_start)) for point in message.points])
     if times_s[0] < 0.0 or (np.diff(times_s) <= 0.0).any():
-        raise JointMessageError("time_from_start of a JointTrajectory must be >= 0 and increase from point to point")
+        raise JointMessageError(
+            "time_from_start of a JointTrajectory must be >= 0 and increase from point to point"
+        )
     return TrajectorySamples(
         start_ns=decode_stamp(message.header.stamp),
         times_s=times_s,
-        positions=np.array([_pick(p.positions, order, count, "positions", required=True) for p in message.points]),
-        velocities=np.array([_pick(p.velocities, order, count, "velocities", required=False) for p in message.points]),
+        positions=np.array(
+            [_pick(p.positions, order, count, "positions", required=True) for p in message.points]
+        ),
+        velocities=np.array(
+            [_pick(p.velocities, order, count, "velocities", required=False) for p in message.points]
+        ),
         accelerations=np.array(
             [_pick(p.accelerations, order, count, "accelerations", required=False) for p in message.points]
         ),

@@ -6,9 +6,9 @@ import numpy as np
 from geometry_msgs.msg import Point, Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
-from tracegen_model.trace_grid import TraceGrid
 from visualization_msgs.msg import Marker, MarkerArray
 
+from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages.stamps import encode_duration
 from tracegen_ros.step_colours import step_colours
 
@@ -37,7 +37,9 @@ def encode_trace_markers(
     return MarkerArray(
         markers=[
             _line_list(traces, drawn & ~emphasised, header, "traces", line_width, 0.5, lifetime_s),
-            _line_list(traces, drawn & emphasised, header, "leading_traces", _EMPHASIS * line_width, 1.0, lifetime_s),
+            _line_list(
+                traces, drawn & emphasised, header, "leading_traces", _EMPHASIS * line_width, 1.0, lifetime_s
+            ),
         ]
     )
 

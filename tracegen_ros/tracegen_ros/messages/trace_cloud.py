@@ -6,14 +6,15 @@ optical frame] and u, v [px of the source image] are float32; NaN marks what is 
 
 from __future__ import annotations
 
+import itertools
 import sys
 
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
-from tracegen_model.trace_grid import TraceGrid, TraceGridError
 
+from tracegen_model.trace_grid import TraceGrid, TraceGridError
 from tracegen_ros.messages.buffers import encode_bytes
 from tracegen_ros.messages.errors import TraceCloudError
 
@@ -56,8 +57,8 @@ def decode_trace_grid(cloud: PointCloud2) -> TraceGrid:
         )
     if cloud.row_step < cloud.point_step * columns or len(cloud.data) != cloud.row_step * rows:
         raise TraceCloudError(
-            f"the trace cloud claims {rows} rows of {cloud.row_step} bytes with {columns} points of {cloud.point_step} bytes "
-            f"but carries {len(cloud.data)} bytes"
+            f"the trace cloud claims {rows} rows of {cloud.row_step} bytes with {columns} points of "
+            f"{cloud.point_step} bytes but carries {len(cloud.data)} bytes"
         )
     offsets = [_offset(cloud, name) for name in FIELDS]
     try:
@@ -72,7 +73,8 @@ def _offset(cloud: PointCloud2, name: str) -> int:
         if field.name == name:
             if field.datatype != PointField.FLOAT32 or field.count != 1:
                 raise TraceCloudError(
-                    f"field {name!r} of the trace cloud must be one float32, got {field.count} of datatype {field.datatype}"
+                    f"field {name!r} of the trace cloud must be one float32, "
+                    f"got {field.count} of datatype {field.datatype}"
                 )
             if field.offset + _FLOAT_BYTES > cloud.point_step:
                 raise TraceCloudError(
@@ -80,7 +82,9 @@ def _offset(cloud: PointCloud2, name: str) -> int:
                 )
             return int(field.offset)
     found = ", ".join(field.name for field in cloud.fields) or "none"
-    raise TraceCloudError(f"the trace cloud has no field {name!r}; expected {', '.join(FIELDS)}, found {found}")
+    raise TraceCloudError(
+        f"the trace cloud has no field {name!r}; expected {', '.join(FIELDS)}, found {found}"
+    )
 
 
 def _columns(cloud: PointCloud2, offsets: list[int]) -> NDArray[np.float32]:
@@ -88,10 +92,16 @@ def _columns(cloud: PointCloud2, offsets: list[int]) -> NDArray[np.float32]:
     shape = (int(cloud.height), int(cloud.width))
     stored_type = np.dtype(np.float32).newbyteorder(">" if cloud.is_bigendian else "<")
     strides = (int(cloud.row_step), int(cloud.point_step))
-    if all(after - before == _FLOAT_BYTES for before, after in zip(offsets, offsets[1:], strict=False)):
+    if all(after - before == _FLOAT_BYTES for before, after in itertools.pairwise(offsets)):
         values = np.ndarray(
-            (*shape, len(offsets)), stored_type, cloud.data, offset=offsets[0], strides=(*strides, _FLOAT_BYTES)
+            (*shape, len(offsets)),
+            stored_type,
+            cloud.data,
+            offset=offsets[0],
+            strides=(*strides, _FLOAT_BYTES),
         )
         return values.astype(np.float32, copy=False)
-    columns = [np.ndarray(shape, stored_type, cloud.data, offset=offset, strides=strides) for offset in offsets]
+    columns = [
+        np.ndarray(shape, stored_type, cloud.data, offset=offset, strides=strides) for offset in offsets
+    ]
     return np.stack(columns, axis=-1).astype(np.float32)

@@ -23,7 +23,9 @@ def rotation_from_quaternion(x: float, y: float, z: float, w: float) -> NDArray[
     quaternion = np.array([x, y, z, w], dtype=float)
     norm = float(np.linalg.norm(quaternion))
     if not np.isfinite(norm) or abs(norm - 1.0) > _UNIT_TOLERANCE:
-        raise TransformError(f"a rotation needs a unit quaternion (x, y, z, w), got {quaternion.tolist()} of norm {norm}")
+        raise TransformError(
+            f"a rotation needs a unit quaternion (x, y, z, w), got {quaternion.tolist()} of norm {norm}"
+        )
     x, y, z, w = quaternion / norm
     return np.array(
         [
@@ -95,7 +97,9 @@ def encode_path(points: ArrayLike, header: Header) -> Path:
     return Path(
         header=header,
         poses=[
-            PoseStamped(header=header, pose=Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=1.0)))
+            PoseStamped(
+                header=header, pose=Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=1.0))
+            )
             for x, y, z in np.asarray(points, dtype=float).reshape(-1, 3).tolist()
         ],
     )

@@ -57,7 +57,9 @@ def _state(node: Node, name: str, timeout_s: float) -> int:
 def _call(node: Node, client: Client, request: object, name: str, timeout_s: float) -> object:
     try:
         if not client.wait_for_service(timeout_s):
-            raise BringUpError(f"{name} does not offer {client.srv_name} after {timeout_s:g} s; did it start?")
+            raise BringUpError(
+                f"{name} does not offer {client.srv_name} after {timeout_s:g} s; did it start?"
+            )
         future = client.call_async(request)
         rclpy.spin_until_future_complete(node, future, timeout_sec=timeout_s)
         if not future.done():

@@ -38,7 +38,9 @@ class CameraPoseNode(Node):
         transform = encode_transform(calibration.camera_in_base, header, calibration.child_frame)
         self._publisher = self.create_publisher(TFMessage, "/tf_static", LATCHED)
         self._publisher.publish(TFMessage(transforms=[transform]))
-        self.get_logger().info(f"{calibration.child_frame} in {calibration.parent_frame} from {parameters.calibration}")
+        self.get_logger().info(
+            f"{calibration.child_frame} in {calibration.parent_frame} from {parameters.calibration}"
+        )
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """``instruct``: tells the robot what to do, from a shell.
 
-    ros2 run tracegen_ros instruct "put the red block in the green zone"
-    ros2 run tracegen_ros instruct --stop
+ros2 run tracegen_ros instruct "put the red block in the green zone"
+ros2 run tracegen_ros instruct --stop
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         listeners = deliver(node, options.instruction, options.topic, options.timeout)
         if listeners == 0:
             node.get_logger().error(
-                f"nobody listens to {options.topic} after {options.timeout:g} s; is the demo running, with the same ROS_DOMAIN_ID?"
+                f"nobody listens to {options.topic} after {options.timeout:g} s; "
+                "is the demo running, with the same ROS_DOMAIN_ID?"
             )
             sys.exit(EXIT_NOBODY_LISTENS)
         said = repr(options.instruction) if options.instruction else "stop"

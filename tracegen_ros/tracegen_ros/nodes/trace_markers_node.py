@@ -10,9 +10,9 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
-from tracegen_model.trace_grid import TraceGrid
 from visualization_msgs.msg import MarkerArray
 
+from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages import (
     MessageError,
     decode_colour,
@@ -50,7 +50,9 @@ class TraceMarkersNode(Node):
             self._overlay = self.create_publisher(Image, parameters.overlay_topic, LATEST)
             self.create_subscription(Image, parameters.colour_topic, self._on_image, SENSOR)
         # A steady clock: stale traces are removed also when a simulator's clock stands still.
-        self.create_timer(parameters.timeout_s / 2.0, self._remove_stale, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(
+            parameters.timeout_s / 2.0, self._remove_stale, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def _on_image(self, image: Image) -> None:
         self._images[decode_stamp(image.header.stamp)] = image

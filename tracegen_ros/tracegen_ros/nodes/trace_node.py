@@ -1,7 +1,7 @@
 """``trace_node``: camera images and an instruction in, 3D traces out.
 
-Lifecycle: *configure* loads the model and warms it up, *activate* subscribes and predicts. Inference runs in a thread of its
-own on the newest frame; the executor only moves messages.
+Lifecycle: *configure* loads the model and warms it up, *activate* subscribes and predicts. Inference runs in a thread
+of its own on the newest frame; the executor only moves messages.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header, String
+
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.runtime import CheckpointError, InstructionError, ObservationError, TracePrediction
-
 from tracegen_ros.frame_pairing import FramePair
 from tracegen_ros.inference_loop import InferenceLoop
 from tracegen_ros.instruction import InstructionTextError, clean_instruction
@@ -144,7 +144,9 @@ class TraceNode(LifecycleNode):
         except CheckpointError as error:
             self.get_logger().fatal(f"cannot load the model {self._parameters.model!r}: {error}")
             return TransitionCallbackReturn.FAILURE
-        self.get_logger().info(f"model {self._parameters.model} ready after {time.monotonic() - started_s:.2f} s")
+        self.get_logger().info(
+            f"model {self._parameters.model} ready after {time.monotonic() - started_s:.2f} s"
+        )
         self._traces = self.create_publisher(PointCloud2, self._parameters.traces_topic, LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnostic_timer = self.create_timer(
@@ -263,7 +265,9 @@ class TraceNode(LifecycleNode):
                     f"{intrinsics.width}x{intrinsics.height} px"
                 )
             if not depth.any():
-                self._report(Fault.NO_DEPTH, "every pixel of the depth image is zero or NaN; is the depth stream on?")
+                self._report(
+                    Fault.NO_DEPTH, "every pixel of the depth image is zero or NaN; is the depth stream on?"
+                )
                 return None
             decoded_s = time.monotonic()
             assert self._predictor is not None
@@ -280,7 +284,9 @@ class TraceNode(LifecycleNode):
             self._report(Fault.INTERNAL, f"{type(error).__name__}: {error}")
         else:
             header = encode_header(pair.stamp_ns, pair.colour.header.frame_id)
-            return _Prediction(header, prediction, started_s, decoded_s - started_s, time.monotonic() - decoded_s)
+            return _Prediction(
+                header, prediction, started_s, decoded_s - started_s, time.monotonic() - decoded_s
+            )
         return None
 
     def _deliver(self, result: _Prediction) -> None:
@@ -299,7 +305,9 @@ class TraceNode(LifecycleNode):
             }
         )
         self._rate.tick(published_s)
-        self._staleness_s = seconds_from(self.get_clock().now().nanoseconds - decode_stamp(result.header.stamp))
+        self._staleness_s = seconds_from(
+            self.get_clock().now().nanoseconds - decode_stamp(result.header.stamp)
+        )
         self._traces_published += 1
         self._fault = None
 

@@ -15,15 +15,23 @@ class TraceParameters:
 
     model: str = parameter("fr3_blocks_nano", "Checkpoint: the name of a shipped one, or a folder")
     engine: str = parameter("onnxruntime", "What runs the network", choices=("onnxruntime",))
-    steps: int = parameter(0, "Sampler steps [-]; 0 takes the checkpoint's own number", minimum=0, maximum=100)
+    steps: int = parameter(
+        0, "Sampler steps [-]; 0 takes the checkpoint's own number", minimum=0, maximum=100
+    )
     threads: int = parameter(1, "CPU threads of the inference engine [-]", minimum=1, maximum=64)
-    seed: int = parameter(0, "Seed of the sampler's noise; the same seed gives the same traces", minimum=0, maximum=2**31)
+    seed: int = parameter(
+        0, "Seed of the sampler's noise; the same seed gives the same traces", minimum=0, maximum=2**31
+    )
     max_rate_hz: float = parameter(
-        0.0, "Most inferences per second of wall time [Hz]; 0 = as many as the machine can", minimum=0.0, maximum=100.0
+        0.0,
+        "Most inferences per second of wall time [Hz]; 0 = as many as the machine can",
+        minimum=0.0,
+        maximum=100.0,
     )
     colour_topic: str = parameter(f"{CAMERA}/color/image_raw", "Colour images (rgb8 or bgr8)")
     depth_topic: str = parameter(
-        f"{CAMERA}/aligned_depth_to_color/image_raw", "Depth images aligned to colour (16UC1 [mm] or 32FC1 [m])"
+        f"{CAMERA}/aligned_depth_to_color/image_raw",
+        "Depth images aligned to colour (16UC1 [mm] or 32FC1 [m])",
     )
     camera_info_topic: str = parameter(f"{CAMERA}/color/camera_info", "Intrinsics of the colour camera")
     instruction_topic: str = parameter("/task_instruction", "Sentence that says what to do; empty = stop")
