@@ -98,14 +98,19 @@ class JointTrajectory:
 
     def sample(self, time_s: float) -> JointState:
         """State at ``time_s`` [s] after the start, clamped to the trajectory's ends."""
-        if time_s >= self.times_s[-1]:
-            return JointState.at_rest(self.positions[-1])
-        segment = int(np.clip(np.searchsorted(self.times_s, time_s, side="right") - 1, 0, len(self.times_s) - 2))
-        u = max(0.0, time_s - self.times_s[segment])
-        q, v, a, _ = _evaluate(self._coefficients[:, segment], np.array(u))
-        return JointState(q, v, a)
+        q, v, a = self.sample_many(np.array([time_s]))
+        return JointState(q[0], v[0], a[0])
 
-    def dense(self, samples_per_segment: int = 8) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    def sample_many(self, times_s: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Positions, velocities and accelerations (M, J) at ``times_s`` (M,) [s], clamped to the trajectory's ends."""
+        segment = np.clip(np.searchsorted(self.times_s, times_s, side="right") - 1, 0, len(self.times_s) - 2)
+        u = np.clip(times_s - self.times_s[segment], 0.0, None)[:, None]
+        q, v, a, _ = _evaluate(self._coefficients[:, segment], u)
+        ended = times_s >= self.times_s[-1]
+        q[ended], v[ended], a[ended] = self.positions[-1], 0.0, 0.0
+        return q, v, a
+
+    def dense(self, samples_per_segment: int = 5) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
         """Times (M,), positions, velocities, accelerations and jerks (M, J), evenly within every segment."""
         h = np.diff(self.times_s)
         u = h[:, None] * np.linspace(0.0, 1.0, samples_per_segment + 1)

@@ -1,0 +1,46 @@
+"""Where the tool centre point may go, and how fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A box for the tool centre point in the base frame, and the speed inside it.
+
+    Attributes:
+        lower: (x, y, z) [m]. Its z is the last guard over the table: no estimate of a surface goes below it.
+        upper: (x, y, z) [m].
+        speed: Speed along a path [m/s].
+        acceleration: Acceleration along a path [m/s²].
+        jerk: Jerk along a path [m/s³].
+        turning_speed: Speed of rotation [rad/s].
+    """
+
+    lower: tuple[float, float, float] = (0.25, -0.40, 0.012)
+    upper: tuple[float, float, float] = (0.75, 0.40, 0.55)
+    speed: float = 0.30
+    acceleration: float = 1.5
+    jerk: float = 15.0
+    turning_speed: float = 1.2
+
+    def __post_init__(self) -> None:
+        if not all(low < high for low, high in zip(self.lower, self.upper, strict=True)):
+            raise ValueError(f"workspace lower corner {self.lower} must lie below its upper corner {self.upper}")
+        speeds = (self.speed, self.acceleration, self.jerk, self.turning_speed)
+        if min(speeds) <= 0.0:
+            raise ValueError(f"workspace speeds must be positive, got {speeds}")
+
+    def clamp(self, positions: FloatArray) -> FloatArray:
+        """``positions`` (..., 3) [m] moved into the box."""
+        return np.clip(positions, self.lower, self.upper)
+
+    def clamp_from(self, start: FloatArray, positions: FloatArray) -> FloatArray:
+        """Like ``clamp``, but a path that starts outside the box may come in rather than jump: the box is widened to ``start`` (3,)."""
+        return np.clip(positions, np.minimum(self.lower, start), np.maximum(self.upper, start))
