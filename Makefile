@@ -24,7 +24,7 @@ VENV := $(call stamp,venv,scripts/find_python.sh)
 DEMO := $(call stamp,demo,$(LOCKS)/demo.txt tracegen_model/pyproject.toml)
 TRAIN := $(call stamp,train,$(LOCKS)/train.txt)
 DEV := $(call stamp,dev,$(LOCKS)/dev.txt)
-JAZZY := $(call stamp,jazzy,requirements/ros.txt scripts/provide_ros.sh)
+JAZZY := $(call stamp,jazzy,requirements/ros.txt)
 PACKAGES := tracegen_ros ik_controller ros2_ws/src/fr3_sim
 # Sources are linked, not copied, into the workspace: it is built again when files come, go, or describe the build.
 WORKSPACE := .stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAGES) | cut -c1-12)
@@ -32,6 +32,7 @@ WORKSPACE := .stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAG
 ##@ Use it
 .PHONY: setup demo shell
 setup: $(WORKSPACE) ## Set up everything that running needs: system packages, Python, ROS 2, the workspace
+	@echo "Ready. ROS 2: $(ROS). Try: make demo, make shell"
 
 demo: setup ## Show the robot doing what a few sentences say; leaves a video and a summary. ARGS=...
 	$(RUN) python -m fr3_sim.demo $(ARGS)

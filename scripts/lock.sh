@@ -23,6 +23,8 @@ for numpy in numpy2 numpy1; do
     "${compile[@]}" -c "$pin" requirements/{demo,train,dev}.in -o "$folder/dev.txt"
     "${compile[@]}" -c "$folder/dev.txt" requirements/{demo,train}.in -o "$folder/train.txt"
     "${compile[@]}" -c "$folder/dev.txt" requirements/demo.in -o "$folder/demo.txt"
+    # Replaces onnxruntime, so it is on top of demo.txt, not part of the sets (scripts/install_cuda.sh).
+    "${compile[@]}" -c "$folder/dev.txt" requirements/cuda.in -o "$folder/cuda.txt"
     rm -f "$pin"
 done
 "${compile[@]}" --no-deps requirements/ros.in -o requirements/ros.txt

@@ -42,7 +42,9 @@ def parse_launch_arguments(arguments: list[str]) -> list[tuple[str, str]]:
     for argument in arguments:
         name, separator, value = argument.partition(":=")
         if not separator or not name:
-            raise LaunchFileError(f"malformed launch argument '{argument}', expected format '<name>:=<value>'")
+            raise LaunchFileError(
+                f"malformed launch argument '{argument}', expected format '<name>:=<value>'"
+            )
         pairs[name] = value
     return list(pairs.items())
 
@@ -61,7 +63,9 @@ def describe_arguments(description: LaunchDescription) -> str:
         if argument.choices is not None:
             lines.append(f"        Valid choices are: {argument.choices}")
         if argument.default_value is not None:
-            lines.append(f"        (default: '{perform_substitutions(LaunchContext(), argument.default_value)}')")
+            lines.append(
+                f"        (default: '{perform_substitutions(LaunchContext(), argument.default_value)}')"
+            )
     if not arguments:
         lines += ["", "  No arguments."]
     return "\n".join(lines)
@@ -69,8 +73,12 @@ def describe_arguments(description: LaunchDescription) -> str:
 
 def run(path: Path, arguments: list[tuple[str, str]], *, interactive: bool, debug: bool) -> int:
     """Run a launch file until it ends or is interrupted; returns the exit code of the launch service."""
-    service = LaunchService(argv=[f"{name}:={value}" for name, value in arguments], noninteractive=not interactive, debug=debug)
+    service = LaunchService(
+        argv=[f"{name}:={value}" for name, value in arguments], noninteractive=not interactive, debug=debug
+    )
     service.include_launch_description(
-        LaunchDescription([IncludeLaunchDescription(AnyLaunchDescriptionSource(str(path)), launch_arguments=arguments)])
+        LaunchDescription(
+            [IncludeLaunchDescription(AnyLaunchDescriptionSource(str(path)), launch_arguments=arguments)]
+        )
     )
     return service.run()

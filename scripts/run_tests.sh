@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Run every check, cheapest first; pytest and its summary come last. Arguments go to pytest.
+# All checks run even when one fails; the exit code is not zero when any did.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/env.sh
+
+# Small arrays gain nothing from threads, and processes of a test share the cores.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+
+failed=()
+check() {
+    local name="$1"
+    shift
+    printf '\n== %s\n' "$name"
+    "$@" || failed+=("$name")
+}
+check "lint" ruff check .
+check "format" ruff format --check .
+check "types" scripts/check_types.sh
+check "import rules" scripts/check_imports.sh
+check "tests" scripts/with_own_domain.sh python -m pytest --durations=15 -m "not train" "$@"
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+    printf 'Failed: %s\n' "$(IFS=,; echo "${failed[*]}")" >&2
+    exit 1
+fi
