@@ -8,6 +8,11 @@ MAKEFLAGS += --no-builtin-rules
 
 # Set ACCEPT_ROS_WHEEL=no to refuse the Python wheel that holds ROS 2 where the machine has none.
 export ACCEPT_ROS_WHEEL ?= yes
+# Certificates the machine trusts are trusted here too (networks with a certificate of their own need that).
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
+export UV_SYSTEM_CERTS ?= true
+export UV_NATIVE_TLS ?= true
+endif
 EPISODES ?= 50
 ARGS ?=
 CMD ?=
@@ -32,7 +37,7 @@ WORKSPACE := .stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAG
 ##@ Use it
 .PHONY: setup demo shell
 setup: $(WORKSPACE) ## Set up everything that running needs: system packages, Python, ROS 2, the workspace
-	@echo "Ready. ROS 2: $(ROS). Try: make demo, make shell"
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready. ROS 2: $(ROS). Try: make demo, make shell",:)
 
 demo: setup ## Show the robot doing what a few sentences say; leaves a video and a summary. ARGS=...
 	$(RUN) python -m fr3_sim.demo $(ARGS)
