@@ -31,7 +31,7 @@ from fr3_sim.depth_noise import noisy_depth
 from fr3_sim.exact_traces import TracedPoints, point_kinds, points_at_pixels, trace_points
 from fr3_sim.hand_ik import HandIk
 from fr3_sim.instructions import training_instruction
-from fr3_sim.layout import random_layout
+from fr3_sim.layout import DEMONSTRATION_X, random_layout
 from fr3_sim.sampled_states import SampledState, StateSampler
 from fr3_sim.scene import TabletopScene
 from fr3_sim.scripted_expert import expert_path
@@ -68,7 +68,7 @@ class DemonstrationMaker:
     def make_scene(self, index: int) -> int:
         """Write the episodes of scene ``index``; returns how many samples they hold."""
         rng = np.random.default_rng([self._seed, index])
-        layout = random_layout(rng)
+        layout = random_layout(rng, DEMONSTRATION_X)
         self._scene.reset(layout, random_appearance(layout, rng, AppearanceDomain.TRAIN))
         self._scene.set_camera_pose(random_camera_pose(rng))
         noise_level = rng.uniform(0.0, MAX_NOISE_LEVEL)

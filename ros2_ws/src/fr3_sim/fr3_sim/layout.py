@@ -19,8 +19,11 @@ ZONE_RADIUS = 0.05
 BLOCK_COUNT = 2
 ZONE_COUNT = 2
 
-WORKSPACE_X = (0.36, 0.62)
-"""Extent of block and zone centres along x [m, fr3_link0]."""
+WORKSPACE_X = (0.42, 0.62)
+"""Extent of block and zone centres along x [m, fr3_link0]: what a downward hand reaches inside the rectangular limits."""
+
+DEMONSTRATION_X = (0.36, 0.62)
+"""The same for demonstrations, which know no joint limits and reach a little beyond the workspace."""
 
 WORKSPACE_Y = (-0.22, 0.22)
 """Extent of block and zone centres along y [m, fr3_link0]."""
@@ -51,16 +54,18 @@ class TableLayout:
     zone_positions: NDArray[np.float64]
 
 
-def random_table_position(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """(count, 2) positions drawn uniformly from the workspace [m]."""
-    return np.column_stack([rng.uniform(*WORKSPACE_X, count), rng.uniform(*WORKSPACE_Y, count)])
+def random_table_position(
+    rng: np.random.Generator, count: int, x_extent: tuple[float, float] = WORKSPACE_X
+) -> NDArray[np.float64]:
+    """(count, 2) positions drawn uniformly from ``x_extent`` times ``WORKSPACE_Y`` [m]."""
+    return np.column_stack([rng.uniform(*x_extent, count), rng.uniform(*WORKSPACE_Y, count)])
 
 
-def random_layout(rng: np.random.Generator) -> TableLayout:
-    """Two blocks and two zones at random, none touching another."""
+def random_layout(rng: np.random.Generator, x_extent: tuple[float, float] = WORKSPACE_X) -> TableLayout:
+    """Two blocks and two zones at random, their centres within ``x_extent`` [m] along x, none touching another."""
     count = BLOCK_COUNT + ZONE_COUNT
     while True:
-        positions = random_table_position(rng, count)
+        positions = random_table_position(rng, count, x_extent)
         distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1) + np.eye(count)
         if distances.min() > MIN_CENTRE_DISTANCE:
             break

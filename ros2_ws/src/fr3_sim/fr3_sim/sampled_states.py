@@ -16,8 +16,8 @@ from fr3_sim.hand_ik import HandIk, downward_rotation, hand_yaw
 from fr3_sim.layout import (
     BLOCK_COUNT,
     BLOCK_HALF_SIZE,
+    DEMONSTRATION_X,
     MAX_BLOCK_YAW,
-    WORKSPACE_X,
     WORKSPACE_Y,
     ZONE_COUNT,
     random_table_position,
@@ -85,7 +85,7 @@ class StateSampler:
             position = np.array([rng.uniform(0.40, 0.52), rng.uniform(-0.12, 0.12), rng.uniform(0.20, 0.32)])
             yaw = rng.uniform(-0.3, 0.3)
         else:
-            position = np.append(random_table_position(rng, 1)[0], rng.uniform(0.10, 0.30))
+            position = np.append(random_table_position(rng, 1, DEMONSTRATION_X)[0], rng.uniform(0.10, 0.30))
             yaw = rng.uniform(-MAX_BLOCK_YAW, MAX_BLOCK_YAW)
         if not self._set_hand(position, yaw, OPEN_WIDTH):
             return None
@@ -94,7 +94,7 @@ class StateSampler:
     def _reaching(self, rng: np.random.Generator) -> SampledState | None:
         """An empty hand on, or a little beside, its way to a block; sometimes with fingers that closed on nothing."""
         block, zone = int(rng.integers(BLOCK_COUNT)), int(rng.integers(ZONE_COUNT))
-        start = np.append(random_table_position(rng, 1)[0], rng.uniform(0.10, 0.32))
+        start = np.append(random_table_position(rng, 1, DEMONSTRATION_X)[0], rng.uniform(0.10, 0.32))
         yaw = rng.uniform(-MAX_BLOCK_YAW, MAX_BLOCK_YAW)
         path = self._expert(start, yaw, NOTHING, block, zone)
         until_grasp = path.lengths[np.flatnonzero(path.carried == block)[0]]
@@ -131,7 +131,7 @@ class StateSampler:
             position += rng.normal(0.0, 0.012, 3)
         else:
             _, yaw = _on_path(path, first)
-            position = np.append(random_table_position(rng, 1)[0], rng.uniform(0.05, 0.22))
+            position = np.append(random_table_position(rng, 1, DEMONSTRATION_X)[0], rng.uniform(0.05, 0.22))
         if not self._set_hand(position, yaw + rng.normal(0.0, 0.05), 2 * BLOCK_HALF_SIZE):
             return None
         self._put_block_in_hand(block, rng)
@@ -150,7 +150,7 @@ class StateSampler:
         if rng.uniform() < 0.65:
             position = np.append(centre + rng.normal(0.0, 0.004, 2), rng.uniform(LOWEST_TCP, 0.16))
         else:
-            position = np.append(random_table_position(rng, 1)[0], rng.uniform(0.14, 0.30))
+            position = np.append(random_table_position(rng, 1, DEMONSTRATION_X)[0], rng.uniform(0.14, 0.30))
         if not self._set_hand(position, yaw + rng.normal(0.0, 0.03), OPEN_WIDTH):
             return None
         tasks = [(block, zone)]
@@ -176,7 +176,7 @@ class StateSampler:
     def _set_hand(self, position: NDArray[np.float64], yaw: float, width: float) -> bool:
         position = np.array(
             [
-                np.clip(position[0], WORKSPACE_X[0] - 0.04, WORKSPACE_X[1] + 0.04),
+                np.clip(position[0], DEMONSTRATION_X[0] - 0.04, DEMONSTRATION_X[1] + 0.04),
                 np.clip(position[1], WORKSPACE_Y[0] - 0.04, WORKSPACE_Y[1] + 0.04),
                 max(position[2], LOWEST_TCP),
             ]
