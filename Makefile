@@ -37,7 +37,7 @@ WORKSPACE := .stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAG
 ##@ Use it
 .PHONY: setup demo shell
 setup: $(WORKSPACE) ## Set up everything that running needs: system packages, Python, ROS 2, the workspace
-	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready. ROS 2: $(ROS). Try: make demo, make shell",:)
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready. ROS 2: $(ROS). Try: make demo or make shell",:)
 
 demo: setup ## Show the robot doing what a few sentences say; leaves a video and a summary. ARGS=...
 	$(RUN) python -m fr3_sim.demo $(ARGS)
