@@ -43,7 +43,7 @@ demo: setup ## Show the robot doing what a few sentences say; leaves a video and
 	$(RUN) python -m fr3_sim.demo $(ARGS)
 
 shell: setup ## Open a shell in which `ros2 ...` works; CMD='ros2 topic list' runs one command instead
-	@scripts/shell.sh $(if $(CMD),'$(subst ','\'',$(CMD))')
+	@scripts/shell.sh $(if $(CMD),'$(subst ','\'',$(value CMD))')
 
 ##@ Measure it
 .PHONY: benchmark train-demo
