@@ -1,0 +1,289 @@
+"""Executes joint trajectories as ros2_control's ``joint_trajectory_controller`` does.
+
+Between two knots the controller interpolates with what both of them carry: quintic with accelerations, cubic with
+velocities, linear with positions only. A trajectory starts at its own start time; the one before it runs until then and
+is dropped there (the replacement rule of the ROS 1 controller, which lets commands overlap without a stop). After its last
+knot a trajectory rests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+START_TOLERANCE = 0.02
+"""Largest distance between a trajectory's start and where the arm is told to be then [rad]; the FR3 refuses jumps."""
+
+REST_VELOCITY = 1e-3
+"""A last knot faster than this does not rest [rad/s]."""
+
+
+class CommandError(ValueError):
+    """A command that the controller refuses; nothing moves because of it."""
+
+
+class JointNamesError(CommandError):
+    """A command that does not name exactly the joints of the arm."""
+
+
+class KnotError(CommandError):
+    """Knots that form no trajectory: shapes, numbers or times."""
+
+
+class JointRangeError(CommandError):
+    """A command that leaves the joints' position range or exceeds their velocity."""
+
+
+class StartError(CommandError):
+    """A trajectory that lies in the past or does not start where the arm is."""
+
+
+@dataclass(frozen=True)
+class JointRange:
+    """What the arm's controller lets through.
+
+    Attributes:
+        names: The joints, in the order of all arrays.
+        lower: (J,) least position [rad].
+        upper: (J,) greatest position [rad].
+        velocity: (J,) greatest speed [rad/s].
+    """
+
+    names: tuple[str, ...]
+    lower: FloatArray
+    upper: FloatArray
+    velocity: FloatArray
+
+
+@dataclass(frozen=True)
+class JointSetpoint:
+    """Where the joints shall be at one instant: position [rad], velocity [rad/s], acceleration [rad/s²], each (J,)."""
+
+    position: FloatArray
+    velocity: FloatArray
+    acceleration: FloatArray
+
+    @classmethod
+    def at_rest(cls, position: FloatArray) -> JointSetpoint:
+        """Standing at ``position`` (J,) [rad]."""
+        zero = np.zeros_like(position)
+        return cls(np.array(position, dtype=float), zero, zero)
+
+
+@dataclass(frozen=True)
+class TrajectoryCommand:
+    """A motion to execute.
+
+    Attributes:
+        start_s: When the knots' time zero is [s]; 0 = now.
+        times_s: (T,) increasing, >= 0 [s]. A first time above zero leaves that long for the way to the first knot.
+        positions: (T, J) [rad].
+        velocities: (T, J) [rad/s], or None where the command carries none.
+        accelerations: (T, J) [rad/s²], or None; needs velocities.
+    """
+
+    start_s: float
+    times_s: FloatArray
+    positions: FloatArray
+    velocities: FloatArray | None = None
+    accelerations: FloatArray | None = None
+
+
+class TrajectoryExecutor:
+    """Holds the accepted trajectories and says where the joints shall be at any time from now on."""
+
+    def __init__(self, joints: JointRange) -> None:
+        self._joints = joints
+        self._running = _Spline.standing(0.0, np.zeros(len(joints.names)))
+        self._waiting: list[_Spline] = []
+
+    def reset(self, now_s: float, position: FloatArray) -> None:
+        """Forget everything and stand at ``position`` (J,) [rad]."""
+        self._running = _Spline.standing(now_s, np.asarray(position, dtype=float))
+        self._waiting = []
+
+    def submit(self, command: TrajectoryCommand, now_s: float, names: Sequence[str] | None = None) -> None:
+        """Accept ``command``, or refuse it and go on with what runs.
+
+        Args:
+            command: The motion; its columns are the joints in ``names`` order.
+            now_s: Present time [s].
+            names: Joint of each column; None for the arm's own order.
+
+        Raises:
+            JointNamesError: The joints named are not the arm's.
+            KnotError: Arrays of wrong shape, numbers that are not finite, times that do not increase, no rest at the end.
+            JointRangeError: A knot outside the position range, or faster than the joint.
+            StartError: The motion ends in the past, or starts away from where the arm is then.
+        """
+        command = self._in_own_order(command, names)
+        self._check_knots(command)
+        self._check_range(command)
+        start_s = command.start_s if command.start_s > 0.0 else now_s
+        if command.start_s > 0.0 and start_s + command.times_s[-1] < now_s:
+            raise StartError(
+                f"the trajectory ended at {start_s + command.times_s[-1]:.3f} s, before now ({now_s:.3f} s); "
+                "stamp it with the time it shall start at, on the clock that the robot uses"
+            )
+        before = self._setpoint_of_plan(max(start_s, now_s))
+        spline = _Spline.through(command, start_s, before)
+        jump = np.abs(spline.sample(max(start_s, now_s)).position - before.position)
+        if jump.max() > START_TOLERANCE:
+            joint = int(np.argmax(jump))
+            raise StartError(
+                f"{self._joints.names[joint]} would jump by {jump[joint]:.4f} rad (at most {START_TOLERANCE} rad): start the "
+                "trajectory where the arm is commanded to be at its start time"
+            )
+        self._waiting = [spline_ for spline_ in self._waiting if spline_.start_s < start_s] + [spline]
+
+    def setpoint(self, now_s: float) -> JointSetpoint:
+        """Where the joints shall be at ``now_s`` [s]; times must not decrease from call to call."""
+        while self._waiting and self._waiting[0].start_s <= now_s:
+            self._running = self._waiting.pop(0)
+        return self._running.sample(now_s)
+
+    @property
+    def end_s(self) -> float:
+        """When the last accepted trajectory comes to rest [s]."""
+        return (self._waiting[-1] if self._waiting else self._running).end_s
+
+    def _setpoint_of_plan(self, time_s: float) -> JointSetpoint:
+        """Like ``setpoint`` for a time to come, without going there."""
+        plan = self._running
+        for spline in self._waiting:
+            if spline.start_s <= time_s:
+                plan = spline
+        return plan.sample(time_s)
+
+    def _in_own_order(self, command: TrajectoryCommand, names: Sequence[str] | None) -> TrajectoryCommand:
+        own = self._joints.names
+        if names is None or tuple(names) == own:
+            return command
+        if sorted(names) != sorted(own):
+            raise JointNamesError(f"expected the joints {', '.join(own)}, got {', '.join(names) or 'none'}")
+        if np.ndim(command.positions) != 2 or np.shape(command.positions)[1] != len(own):
+            raise KnotError(f"positions must be (T, {len(own)}), got {np.shape(command.positions)}")
+        order = [list(names).index(name) for name in own]
+        return TrajectoryCommand(
+            command.start_s,
+            command.times_s,
+            command.positions[:, order],
+            None if command.velocities is None else command.velocities[:, order],
+            None if command.accelerations is None else command.accelerations[:, order],
+        )
+
+    def _check_knots(self, command: TrajectoryCommand) -> None:
+        count = len(self._joints.names)
+        times = np.asarray(command.times_s)
+        if times.ndim != 1 or len(times) == 0:
+            raise KnotError("a trajectory needs one knot at least")
+        shape = (len(times), count)
+        for field in ("positions", "velocities", "accelerations"):
+            values = getattr(command, field)
+            if values is None:
+                continue
+            if np.shape(values) != shape:
+                raise KnotError(f"{field} must be {shape} (knots, joints), got {np.shape(values)}")
+            if not np.isfinite(values).all():
+                raise KnotError(f"{field} holds numbers that are not finite")
+        if command.accelerations is not None and command.velocities is None:
+            raise KnotError("knots with accelerations need velocities too")
+        if not (np.isfinite(times).all() and np.isfinite(command.start_s)):
+            raise KnotError("times must be finite")
+        if times[0] < 0.0 or (np.diff(times) <= 0.0).any():
+            raise KnotError("times must be >= 0 and increase from knot to knot")
+        if command.velocities is not None and np.abs(command.velocities[-1]).max() > REST_VELOCITY:
+            raise KnotError("the last knot must have zero velocity: a trajectory ends at rest")
+
+    def _check_range(self, command: TrajectoryCommand) -> None:
+        joints = self._joints
+        beyond = np.maximum(command.positions - joints.upper, joints.lower - command.positions)
+        if beyond.max() > 0.0:
+            knot, joint = np.unravel_index(np.argmax(beyond), beyond.shape)
+            raise JointRangeError(
+                f"{joints.names[joint]} is sent to {command.positions[knot, joint]:.4f} rad at knot {knot}; its range is "
+                f"[{joints.lower[joint]:.4f}, {joints.upper[joint]:.4f}] rad"
+            )
+        if command.velocities is None:
+            return
+        excess = np.abs(command.velocities) - joints.velocity
+        if excess.max() > 0.0:
+            knot, joint = np.unravel_index(np.argmax(excess), excess.shape)
+            raise JointRangeError(
+                f"{joints.names[joint]} shall move at {command.velocities[knot, joint]:.3f} rad/s at knot {knot}; "
+                f"at most {joints.velocity[joint]:.3f} rad/s"
+            )
+
+
+class _Spline:
+    """A piecewise polynomial in time: rest before it starts is the caller's matter, rest after its end is its own."""
+
+    def __init__(self, start_s: float, breaks_s: FloatArray, coefficients: FloatArray, end: FloatArray) -> None:
+        self.start_s = start_s
+        self._breaks_s = breaks_s
+        self._coefficients = coefficients
+        self._end = end
+
+    @classmethod
+    def standing(cls, start_s: float, position: FloatArray) -> _Spline:
+        return cls(start_s, np.zeros(1), np.zeros((6, 0, len(position))), np.array(position))
+
+    @classmethod
+    def through(cls, command: TrajectoryCommand, start_s: float, before: JointSetpoint) -> _Spline:
+        """The knots of ``command``, with a first segment from ``before`` where its first time is above zero."""
+        times, positions = np.asarray(command.times_s, dtype=float), np.asarray(command.positions, dtype=float)
+        velocities, accelerations = command.velocities, command.accelerations
+        if times[0] > 0.0:
+            times = np.concatenate([[0.0], times])
+            positions = np.vstack([before.position, positions])
+            velocities = None if velocities is None else np.vstack([before.velocity, velocities])
+            accelerations = None if accelerations is None else np.vstack([before.acceleration, accelerations])
+        coefficients = _segment_coefficients(np.diff(times)[:, None], positions, velocities, accelerations)
+        return cls(start_s, times, coefficients, positions[-1])
+
+    @property
+    def end_s(self) -> float:
+        return self.start_s + float(self._breaks_s[-1])
+
+    def sample(self, now_s: float) -> JointSetpoint:
+        """Setpoint at ``now_s``, clamped to the ends."""
+        time = now_s - self.start_s
+        if time >= self._breaks_s[-1]:
+            return JointSetpoint.at_rest(self._end)
+        segment = max(int(np.searchsorted(self._breaks_s, time, side="right")) - 1, 0)
+        u = max(time - self._breaks_s[segment], 0.0)
+        powers = u ** np.arange(6)
+        c = self._coefficients[:, segment]
+        order = np.arange(6)
+        velocity = (order[1:] * powers[:-1]) @ c[1:]
+        acceleration = (order[2:] * order[1:-1] * powers[:-2]) @ c[2:]
+        return JointSetpoint(powers @ c, velocity, acceleration)
+
+
+def _segment_coefficients(
+    h: FloatArray, q: FloatArray, v: FloatArray | None, a: FloatArray | None
+) -> FloatArray:
+    """(6, T - 1, J) polynomial coefficients of each segment of lengths ``h`` (T - 1, 1) [s], lowest power first."""
+    zero = np.zeros_like(q[:-1])
+    step = np.diff(q, axis=0)
+    if v is None:
+        return np.stack([q[:-1], step / h, zero, zero, zero, zero])
+    v0, v1 = v[:-1], v[1:]
+    if a is None:
+        cubic = [(3 * step / h - 2 * v0 - v1) / h, (-2 * step / h + v0 + v1) / h**2]
+        return np.stack([q[:-1], v0, *cubic, zero, zero])
+    a0, a1 = a[:-1], a[1:]
+    dq = step - v0 * h - a0 * h**2 / 2
+    dv = (v1 - v0 - a0 * h) * h
+    da = (a1 - a0) * h**2
+    quintic = [
+        (10 * dq - 4 * dv + da / 2) / h**3,
+        (-15 * dq + 7 * dv - da) / h**4,
+        (6 * dq - 3 * dv + da / 2) / h**5,
+    ]
+    return np.stack([q[:-1], v0, a0 / 2, *quintic])
