@@ -118,6 +118,7 @@ class Simulation:
 
     Attributes:
         scene: The MuJoCo model and state: simulator truth.
+        camera: What renders it.
         layout: What lies on the table.
         task: What is asked for.
         seed: Seed of the scene.
@@ -126,7 +127,7 @@ class Simulation:
     def __init__(self, options: SceneOptions | None = None) -> None:
         self.options = options or SceneOptions()
         self.scene = TabletopScene()
-        self._camera = RgbdCamera(self.scene)
+        self.camera = RgbdCamera(self.scene)
         self._hand_ik = HandIk(self.scene)
         self._arm = ArmControl(self.scene)
         self._gripper = GripperControl(self.scene)
@@ -215,7 +216,7 @@ class Simulation:
 
     def render(self) -> RgbdFrame:
         """What the camera sees now."""
-        colour, exact = self._camera.render()
+        colour, exact = self.camera.render()
         rng = np.random.default_rng([_SCENE_SEEDS, self.seed, _DEPTH, self._frames])
         self._frames += 1
         measured = noisy_depth(exact, INTRINSICS.fx, self.options.depth_noise, rng)
@@ -265,7 +266,7 @@ class Simulation:
 
     def close(self) -> None:
         """Release the camera's GL context."""
-        self._camera.close()
+        self.camera.close()
 
     def _physics_step(self, time_s: float) -> None:
         """Bring the state to ``time_s``, one physics period on."""
