@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Check the system packages that Python wheels expect; install missing ones when root, name them otherwise.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 required=(
     libegl1 libgl1-mesa-dri # rendering without a display (MUJOCO_GL=egl)
     libgomp1                # onnxruntime, torch
     libusb-1.0-0            # RealSense cameras
 )
+# What uv, the installer, is installed with where the machine has none.
+scripts/find_uv.sh --check >/dev/null 2>&1 || required+=(python3-venv)
 
 if ! command -v dpkg-query >/dev/null; then
     echo "Not a Debian or Ubuntu: make sure that these are installed: ${required[*]}"

@@ -30,7 +30,7 @@ def complete_launch_file(prefix: str, parsed_args: Namespace, **_: object) -> li
         return []
 
 
-class LaunchCommand(CommandExtension):  # type: ignore[misc]  # ros2cli carries no types
+class LaunchCommand(CommandExtension):
     """Run a launch file."""
 
     def add_arguments(self, parser: ArgumentParser, cli_name: str) -> None:
