@@ -22,5 +22,8 @@ done
 
 uv="$(scripts/find_uv.sh)"
 echo "No Python 3.12 on this machine: uv fetches one" >&2
-"$uv" python install --quiet 3.12 >&2
+if ! "$uv" python install --no-progress 3.12 >&2; then
+    echo "No Python 3.12 could be fetched. Install one (python3.12 with its venv module, or pyenv install 3.12)." >&2
+    exit 1
+fi
 "$uv" python find --managed-python 3.12
