@@ -141,6 +141,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     refuse_what_is_not_built(chosen)
     seed = number(chosen, "seed", int)
     camera_rate_hz = number(chosen, "camera_rate", float)
+    lockstep = switch(chosen, "lockstep")
     in_simulation = {"use_sim_time": chosen["robot"] == "sim"}
     files = (chosen["parameters"],) if chosen["parameters"] else ()
     calibration = chosen["calibration"] or str(
@@ -152,7 +153,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         {
             "use_sim_time": False,
             "seed": seed,
-            "lockstep": switch(chosen, "lockstep"),
+            "lockstep": lockstep,
             "camera_rate_hz": camera_rate_hz,
             "publish_camera": chosen["camera"] == "sim",
         },
@@ -184,8 +185,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             "limits": f"fr3_{chosen['limits']}",
             "enabled": switch(chosen, "enabled"),
             "trajectory_topic": chosen["trajectory_topic"],
-            # Slower than the images: as long as traces come, they alone decide, and lockstep runs repeat exactly.
-            "tick_after_s": max(0.1, 2.0 / camera_rate_hz),
+            "lockstep": lockstep,
         },
         parameter_files=files,
     )

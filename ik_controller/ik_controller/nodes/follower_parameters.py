@@ -35,6 +35,10 @@ class FollowerParameters:
         minimum=0.1,
         maximum=30.0,
     )
+    lockstep: bool = parameter(
+        False,
+        "A simulator waits for each command: traces alone decide, and the watchdog is off, so that runs repeat exactly",
+    )
     tick_after_s: float = parameter(
         0.12,
         "Without a trace for this long [s, node clock] the watchdog looks after the motion",
@@ -49,4 +53,7 @@ class FollowerParameters:
     )
     joint_gap_s: float = parameter(
         0.1, "Joint states further apart than this [s] are not interpolated", minimum=0.001, maximum=1.0
+    )
+    diagnostics_rate_hz: float = parameter(
+        1.0, "How often health is published [Hz of wall time]", minimum=0.1, maximum=50.0
     )

@@ -19,9 +19,6 @@ from rclpy.task import Future
 
 from tracegen_ros.messages import nanoseconds_from
 
-_POSITION_PER_WIDTH = 0.5
-"""``franka_gripper`` takes the position of one finger: half the opening."""
-
 _STARTS_WITHIN_NS = nanoseconds_from(0.2)
 """Fingers that have not moved this long after the goal [ns] are not going to."""
 
@@ -96,7 +93,7 @@ class GripperLink:
         self._on_answer = on_answer
         self.result = "on its way"
         goal = GripperCommand.Goal()
-        goal.command.position = width * _POSITION_PER_WIDTH
+        goal.command.position = width
         goal.command.max_effort = max_effort
         if not self._client.server_is_ready():
             self._answer(f"no gripper answers on {self._action}")

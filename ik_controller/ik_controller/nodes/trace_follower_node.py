@@ -69,10 +69,12 @@ NAME = "trace_follower"
 DIAGNOSTIC_NAME = "trace_follower: motion"
 FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
 
-DIAGNOSTIC_PERIOD_S = 1.0
 _WATCHDOG_PERIOD_S = 0.02
 _PATIENCE_PERIOD_S = 0.1
 _DEPTH_IMAGES_KEPT = 30
+
+_EPOCH_NS = nanoseconds_from(1e6)
+"""The core's time starts at a multiple of this [ns]: seconds since 1970 would cost a float seven digits."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class TraceFollowerNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__(NAME)
-        self._parameters = declare_parameters(self, FollowerParameters)
+        self._settings = declare_parameters(self, FollowerParameters)
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._active = False
 
@@ -98,7 +100,7 @@ class TraceFollowerNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Build the robot model and everything that speaks; nothing is heard yet."""
-        parameters = self._parameters
+        parameters = self._settings
         try:
             self._robot = RobotModel.fr3(parameters.limits)
         except (RobotModelError, LimitsError, ResourceError) as error:
@@ -118,20 +120,22 @@ class TraceFollowerNode(LifecycleNode):
         self._transforms = Buffer()
         self._transform_listener = TransformListener(self._transforms, self)
         self._gripper = GripperLink(self, parameters.gripper_action)
-        self._services = [
+        self._offered_services = [
             self.create_service(SetBool, "~/enable", self._on_enable),
             self.create_service(Trigger, "~/stop", self._on_stop),
         ]
         self._timers_in_use = [
             self.create_timer(_WATCHDOG_PERIOD_S, self._watch),
             self.create_timer(_PATIENCE_PERIOD_S, self._lose_patience, clock=self._steady_clock),
-            self.create_timer(DIAGNOSTIC_PERIOD_S, self._publish_diagnostics, clock=self._steady_clock),
+            self.create_timer(
+                1.0 / parameters.diagnostics_rate_hz, self._publish_diagnostics, clock=self._steady_clock
+            ),
         ]
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen, and follow from now on."""
-        parameters = self._parameters
+        parameters = self._settings
         self._joints = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
         self._depths: OrderedDict[int, Image] = OrderedDict()
         self._intrinsics: CameraIntrinsics | None = None
@@ -143,6 +147,7 @@ class TraceFollowerNode(LifecycleNode):
         self._output: FollowerOutput | None = None
         self._last_event = ""
         self._trajectories_sent = 0
+        self._epoch_ns = self.get_clock().now().nanoseconds // _EPOCH_NS * _EPOCH_NS
         self._input_errors: dict[str, str] = {}
         self._subscriptions_in_use = [
             self.create_subscription(PointCloud2, parameters.traces_topic, self._on_traces, LATEST),
@@ -168,7 +173,7 @@ class TraceFollowerNode(LifecycleNode):
         """Let go of everything that configure made."""
         for timer in self._timers_in_use:
             self.destroy_timer(timer)
-        for service in self._services:
+        for service in self._offered_services:
             self.destroy_service(service)
         for publisher in (self._trajectories, self._states, self._hand_paths, self._diagnostics):
             self.destroy_publisher(publisher)
@@ -235,8 +240,9 @@ class TraceFollowerNode(LifecycleNode):
         self._follower.set_task(task)
         if task:
             self._process_pending()
-        else:
-            self._pending = None
+            return
+        self._pending = None
+        if not self._settings.lockstep:
             self._tick()
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -283,22 +289,22 @@ class TraceFollowerNode(LifecycleNode):
 
     def _watch(self) -> None:
         """Look after the motion when traces fail to come."""
-        if not self._active:
+        if not self._active or self._settings.lockstep:
             return
         now_ns = self.get_clock().now().nanoseconds
         if now_ns < self._updated_ns:
             self._updated_ns = now_ns
-        if now_ns - self._updated_ns >= nanoseconds_from(self._parameters.tick_after_s):
+        if now_ns - self._updated_ns >= nanoseconds_from(self._settings.tick_after_s):
             self._tick()
 
     def _lose_patience(self) -> None:
         """Go on without what does not come; the core says what is missing and holds."""
         if not self._active:
             return
-        self._gripper.give_up_after(self._parameters.gripper_timeout_s)
+        self._gripper.give_up_after(self._settings.gripper_timeout_s)
         if (
             self._pending is not None
-            and time.monotonic() - self._pending.arrived_s > self._parameters.input_timeout_s
+            and time.monotonic() - self._pending.arrived_s > self._settings.input_timeout_s
         ):
             self._process_pending(incomplete=True)
 
@@ -309,11 +315,15 @@ class TraceFollowerNode(LifecycleNode):
 
     def _update(self, observation: _Observation | None, camera_in_base: NDArray[np.float64] | None) -> None:
         started_s = time.monotonic()
-        clock_ns = self.get_clock().now().nanoseconds
+        now_ns = self.get_clock().now().nanoseconds
+        if observation is not None:
+            now_ns = max(now_ns, observation.stamp_ns)
         newest = self._joints.newest
         inputs = FollowerInput(
-            now_s=seconds_from(clock_ns if observation is None else max(clock_ns, observation.stamp_ns)),
-            trace_stamp_s=None if observation is None else seconds_from(observation.stamp_ns),
+            now_s=seconds_from(now_ns - self._epoch_ns),
+            trace_stamp_s=None
+            if observation is None
+            else seconds_from(observation.stamp_ns - self._epoch_ns),
             traces=None if observation is None else observation.traces,
             camera_in_base=camera_in_base,
             intrinsics=self._intrinsics,
@@ -321,9 +331,9 @@ class TraceFollowerNode(LifecycleNode):
             joints_at_trace=None if observation is None else self._joints.positions_at(observation.stamp_ns),
             joint_state_now=None if newest is None else (newest.positions, newest.velocities),
             finger_width_m=self._gripper.width,
-            gripper_busy=self._gripper.busy(clock_ns if newest is None else newest.stamp_ns),
+            gripper_busy=self._gripper.busy(now_ns if newest is None else newest.stamp_ns),
         )
-        self._updated_ns = nanoseconds_from(inputs.now_s)
+        self._updated_ns = now_ns
         try:
             output = self._follower.update(inputs)
         except Exception as error:
@@ -355,9 +365,9 @@ class TraceFollowerNode(LifecycleNode):
 
     def _send(self, output: FollowerOutput, stages_s: dict[str, float], decided_s: float) -> None:
         """Publish what was decided."""
+        header = encode_header(self._epoch_ns + nanoseconds_from(output.start_s), self._settings.base_frame)
         if output.trajectory is not None:
             trajectory = output.trajectory
-            header = encode_header(nanoseconds_from(output.start_s), self._parameters.base_frame)
             self._trajectories.publish(
                 encode_joint_trajectory(
                     self._joint_names,
@@ -375,8 +385,7 @@ class TraceFollowerNode(LifecycleNode):
             self._rate.tick(time.monotonic())
         self._latency.add(stages_s)
         if output.hand_path_in_base is not None:
-            path_header = encode_header(nanoseconds_from(output.start_s), self._parameters.base_frame)
-            self._hand_paths.publish(encode_path(output.hand_path_in_base, path_header))
+            self._hand_paths.publish(encode_path(output.hand_path_in_base, header))
         if output.event is not None:
             self._last_event = output.event
             self.get_logger().info(f"event: {output.event}")
@@ -403,7 +412,7 @@ class TraceFollowerNode(LifecycleNode):
     def _camera_pose(self, frame_id: str) -> NDArray[np.float64] | None:
         """Pose of the camera in the base frame; looked up once, since the camera is fixed."""
         if frame_id not in self._camera_in_base:
-            base_frame = self._parameters.base_frame
+            base_frame = self._settings.base_frame
             try:
                 found = self._transforms.lookup_transform(base_frame, frame_id, Time())
                 self._camera_in_base[frame_id] = decode_transform(found.transform)

@@ -15,7 +15,7 @@ import rclpy
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.client import Client
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
@@ -32,36 +32,40 @@ class BringUpError(RuntimeError):
     """A node that did not come up."""
 
 
-def bring_up(node: Node, names: Sequence[str], timeout_s: float) -> None:
+def bring_up(executor: Executor, node: Node, names: Sequence[str], timeout_s: float) -> None:
     """Bring each of ``names`` to the active state: all are configured first, then all are activated.
+
+    ``node`` asks, and ``executor``, which it was added to, moves the messages.
 
     Raises:
         BringUpError: A node did not answer within ``timeout_s`` [s], or refused a transition.
     """
     for step, transition, needed_state in _STEPS:
         for name in names:
-            if _state(node, name, timeout_s) != needed_state:
+            if _state(executor, node, name, timeout_s) != needed_state:
                 continue
             request = ChangeState.Request(transition=Transition(id=transition))
             client = node.create_client(ChangeState, f"{name}/change_state")
-            if not _call(node, client, request, name, timeout_s).success:
+            if not _call(executor, node, client, request, name, timeout_s).success:
                 raise BringUpError(f"{name} failed to {step}; its own message above says why")
             node.get_logger().info(f"{name}: {step}d")
 
 
-def _state(node: Node, name: str, timeout_s: float) -> int:
+def _state(executor: Executor, node: Node, name: str, timeout_s: float) -> int:
     client = node.create_client(GetState, f"{name}/get_state")
-    return _call(node, client, GetState.Request(), name, timeout_s).current_state.id
+    return _call(executor, node, client, GetState.Request(), name, timeout_s).current_state.id
 
 
-def _call(node: Node, client: Client, request: object, name: str, timeout_s: float) -> object:
+def _call(
+    executor: Executor, node: Node, client: Client, request: object, name: str, timeout_s: float
+) -> object:
     try:
         if not client.wait_for_service(timeout_s):
             raise BringUpError(
                 f"{name} does not offer {client.srv_name} after {timeout_s:g} s; did it start?"
             )
         future = client.call_async(request)
-        rclpy.spin_until_future_complete(node, future, timeout_sec=timeout_s)
+        executor.spin_until_future_complete(future, timeout_s)
         if not future.done():
             raise BringUpError(f"{name} did not answer {client.srv_name} within {timeout_s:g} s")
         return future.result()
@@ -77,9 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(remove_ros_args(sys.argv)[1:] if arguments is None else arguments)
     rclpy.init()
     node = Node("bring_up")
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     code = EXIT_OK
     try:
-        bring_up(node, options.nodes, options.timeout)
+        bring_up(executor, node, options.nodes, options.timeout)
     except BringUpError as error:
         node.get_logger().fatal(str(error))
         code = EXIT_FAILED

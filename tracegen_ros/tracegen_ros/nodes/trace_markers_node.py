@@ -40,7 +40,7 @@ class TraceMarkersNode(Node):
 
     def __init__(self) -> None:
         super().__init__(NAME)
-        self._parameters = parameters = declare_parameters(self, TraceMarkersParameters)
+        self._settings = parameters = declare_parameters(self, TraceMarkersParameters)
         self._drawn_s: float | None = None
         self._drawn_header = Header()
         self._images: OrderedDict[int, Image] = OrderedDict()
@@ -61,7 +61,7 @@ class TraceMarkersNode(Node):
 
     def _on_traces(self, cloud: PointCloud2) -> None:
         now_s = time.monotonic()
-        if self._drawn_s is not None and now_s - self._drawn_s < 1.0 / self._parameters.max_rate_hz:
+        if self._drawn_s is not None and now_s - self._drawn_s < 1.0 / self._settings.max_rate_hz:
             return
         try:
             traces = decode_trace_grid(cloud)
@@ -74,12 +74,12 @@ class TraceMarkersNode(Node):
 
     def _publish_markers(self, traces: TraceGrid, header: Header) -> None:
         distance = travelled(traces)
-        drawn = distance > self._parameters.least_travel
-        leading = distance >= self._parameters.leading_fraction * distance.max()
+        drawn = distance > self._settings.least_travel
+        leading = distance >= self._settings.leading_fraction * distance.max()
         self._drawn_header = header
         self._markers.publish(
             encode_trace_markers(
-                traces, drawn, leading, header, self._parameters.line_width, self._parameters.timeout_s
+                traces, drawn, leading, header, self._settings.line_width, self._settings.timeout_s
             )
         )
 
@@ -89,7 +89,7 @@ class TraceMarkersNode(Node):
             self._overlay.publish(encode_colour(draw_traces(decode_colour(image), traces), image.header))
 
     def _remove_stale(self) -> None:
-        if self._drawn_s is not None and time.monotonic() - self._drawn_s > self._parameters.timeout_s:
+        if self._drawn_s is not None and time.monotonic() - self._drawn_s > self._settings.timeout_s:
             self._markers.publish(encode_marker_removal(self._drawn_header))
             self._drawn_s = None
 

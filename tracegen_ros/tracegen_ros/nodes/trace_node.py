@@ -50,7 +50,6 @@ from tracegen_ros.spinning import run_node
 
 NAME = "trace_node"
 DIAGNOSTIC_NAME = "trace_node: inference"
-DIAGNOSTIC_PERIOD_S = 1.0
 
 
 class Fault(Enum):
@@ -119,7 +118,7 @@ class TraceNode(LifecycleNode):
 
     def __init__(self, make_predictor: Callable[[TraceParameters], Predictor] = load_predictor) -> None:
         super().__init__(NAME)
-        self._parameters = declare_parameters(self, TraceParameters)
+        self._settings = declare_parameters(self, TraceParameters)
         self._make_predictor = make_predictor
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._latency = LatencyWindow()
@@ -139,24 +138,24 @@ class TraceNode(LifecycleNode):
         """Load the model and run it once, so that the first real frame is not the slow one."""
         started_s = time.monotonic()
         try:
-            self._predictor = self._make_predictor(self._parameters)
+            self._predictor = self._make_predictor(self._settings)
             self._warm_up(self._predictor)
         except CheckpointError as error:
-            self.get_logger().fatal(f"cannot load the model {self._parameters.model!r}: {error}")
+            self.get_logger().fatal(f"cannot load the model {self._settings.model!r}: {error}")
             return TransitionCallbackReturn.FAILURE
         self.get_logger().info(
-            f"model {self._parameters.model} ready after {time.monotonic() - started_s:.2f} s"
+            f"model {self._settings.model} ready after {time.monotonic() - started_s:.2f} s"
         )
-        self._traces = self.create_publisher(PointCloud2, self._parameters.traces_topic, LATEST)
+        self._traces = self.create_publisher(PointCloud2, self._settings.traces_topic, LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnostic_timer = self.create_timer(
-            DIAGNOSTIC_PERIOD_S, self._publish_diagnostics, clock=self._steady_clock
+            1.0 / self._settings.diagnostics_rate_hz, self._publish_diagnostics, clock=self._steady_clock
         )
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe, and predict from now on."""
-        parameters = self._parameters
+        parameters = self._settings
         self._arrivals = {"activation": time.monotonic()}
         self._fault = None
         self._loop = InferenceLoop(
@@ -254,7 +253,7 @@ class TraceNode(LifecycleNode):
         started_s = time.monotonic()
         try:
             age_s = seconds_from(self.get_clock().now().nanoseconds - pair.stamp_ns)
-            if age_s > self._parameters.frame_timeout_s:
+            if age_s > self._settings.frame_timeout_s:
                 self._report(Fault.OLD_FRAME, f"the newest image is {age_s:.2f} s old")
                 return None
             colour, depth = decode_colour(pair.colour), decode_depth(pair.depth)
@@ -322,11 +321,11 @@ class TraceNode(LifecycleNode):
 
     def _missing_input(self, now_s: float) -> str | None:
         """Which camera topic is silent, None if all speak."""
-        timeout_s = self._parameters.camera_timeout_s
+        timeout_s = self._settings.camera_timeout_s
         topics = {
-            "colour": self._parameters.colour_topic,
-            "depth": self._parameters.depth_topic,
-            "camera_info": self._parameters.camera_info_topic,
+            "colour": self._settings.colour_topic,
+            "depth": self._settings.depth_topic,
+            "camera_info": self._settings.camera_info_topic,
         }
         for name, topic in topics.items():
             silent_s = now_s - self._arrivals.get(name, self._arrivals["activation"])
@@ -351,8 +350,8 @@ class TraceNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         level, message = self._health()
         values = {
-            "model": self._parameters.model,
-            "engine": self._parameters.engine,
+            "model": self._settings.model,
+            "engine": self._settings.engine,
             "instruction": "" if self._loop is None else self._loop.instruction,
             "rate_hz": self._rate.rate_hz(time.monotonic()),
             "traces": self._traces_published,

@@ -45,3 +45,6 @@ class TraceParameters:
     sync_tolerance_s: float = parameter(
         0.01, "How far the stamps of colour and depth may be apart [s]", minimum=0.0, maximum=0.1
     )
+    diagnostics_rate_hz: float = parameter(
+        1.0, "How often health is published [Hz of wall time]", minimum=0.1, maximum=50.0
+    )

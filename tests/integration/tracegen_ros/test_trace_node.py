@@ -1,0 +1,214 @@
+"""``trace_node`` in a process of its own, fed by a camera made of messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import String
+
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_ros.messages import (
+    Level,
+    decode_stamp,
+    decode_trace_grid,
+    encode_colour,
+    encode_depth,
+    encode_header,
+    encode_intrinsics,
+)
+from tracegen_ros.qos import LATCHED, LATEST, SENSOR
+
+HEALTH = "trace_node: inference"
+FRAME = "camera_color_optical_frame"
+WIDTH, HEIGHT = 64, 48
+INTRINSICS = CameraIntrinsics(60.0, 60.0, (WIDTH - 1) / 2, (HEIGHT - 1) / 2, WIDTH, HEIGHT)
+COLOUR = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+DEPTH = np.full((HEIGHT, WIDTH), 0.8, np.float32)
+
+
+class Camera:
+    """Publishes frames whose stamps start at the present and go on at the camera's rate."""
+
+    def __init__(self, tester) -> None:
+        self.tester = tester
+        self.colour = tester.publisher(Image, "/camera/camera/color/image_raw", SENSOR)
+        self.depth = tester.publisher(Image, "/camera/camera/aligned_depth_to_color/image_raw", SENSOR)
+        self.info = tester.publisher(CameraInfo, "/camera/camera/color/camera_info", SENSOR)
+        self.instruction = tester.publisher(String, "/task_instruction", LATCHED)
+        self.traces = tester.hear(PointCloud2, "/tracegen/traces", LATEST)
+
+    def publish(self, colour: Image | None = None, depth: Image | None = None, skip: str = "") -> int:
+        """Publish a frame with the present time; returns its stamp [ns]."""
+        stamp_ns = self.tester.node.get_clock().now().nanoseconds
+        header = encode_header(stamp_ns, FRAME)
+        colour = colour or encode_colour(COLOUR, header)
+        depth = depth or encode_depth(DEPTH, header)
+        colour.header = depth.header = header
+        if skip != "info":
+            self.info.publish(encode_intrinsics(INTRINSICS, header))
+        self.colour.publish(colour)
+        if skip != "depth":
+            self.depth.publish(depth)
+        return stamp_ns
+
+    def instruct(self, text: str) -> None:
+        self.instruction.publish(String(data=text))
+
+    @contextmanager
+    def running(
+        self, colour: Image | None = None, depth: Image | None = None, skip: str = ""
+    ) -> Iterator[None]:
+        """Publish such frames 20 times a second."""
+        timer = self.tester.node.create_timer(0.05, lambda: self.publish(colour, depth, skip))
+        yield
+        self.tester.node.destroy_timer(timer)
+
+    def wait_for_traces(self, after_ns: int = 0) -> PointCloud2:
+        """The first traces of a frame that is not older than ``after_ns``; frames are published until they come."""
+
+        def arrived() -> bool:
+            self.publish()
+            return any(decode_stamp(cloud.header.stamp) >= after_ns for cloud in self.traces)
+
+        self.tester.wait(arrived, "traces")
+        return next(cloud for cloud in self.traces if decode_stamp(cloud.header.stamp) >= after_ns)
+
+
+@pytest.fixture(scope="module")
+def running(tester, processes) -> Camera:
+    processes.python(
+        Path(__file__).with_name("straight_trace_node.py"),
+        *("--ros-args", "-p", "camera_timeout_s:=0.3", "-p", "diagnostics_rate_hz:=20.0"),
+    )
+    tester.activate("trace_node")
+    return Camera(tester)
+
+
+@pytest.fixture
+def camera(running: Camera) -> Iterator[Camera]:
+    yield running
+    running.instruct("")
+    running.tester.wait_for_health(HEALTH, Level.ERROR, "no camera")
+    running.traces.clear()
+
+
+def direction(cloud: PointCloud2) -> float:
+    points = decode_trace_grid(cloud).points_in_camera
+    return float(np.sign(points[-1, 0, 0] - points[0, 0, 0]))
+
+
+def test_traces_carry_stamp_and_frame_of_their_image(camera: Camera) -> None:
+    camera.instruct("go right")
+    first = camera.wait_for_traces()
+    camera.traces.clear()
+    stamp_ns = camera.publish()
+    camera.tester.wait(
+        lambda: stamp_ns in [decode_stamp(c.header.stamp) for c in camera.traces], "its traces"
+    )
+    assert first.header.frame_id == FRAME
+    assert (first.height, first.width) == (5, 400)
+
+
+def test_a_frame_that_came_before_its_instruction_is_used(camera: Camera) -> None:
+    with camera.running():
+        camera.tester.wait_for_health(HEALTH, Level.OK, "waiting for an instruction")
+    last = camera.publish()
+    camera.instruct("go right")
+    camera.tester.wait(lambda: camera.traces, "traces of the frame that lay ready")
+    assert decode_stamp(camera.traces[0].header.stamp) <= last
+
+
+def test_the_next_traces_obey_a_new_instruction(camera: Camera) -> None:
+    camera.instruct("go right")
+    assert direction(camera.wait_for_traces()) == 1.0
+    camera.instruct("go left")
+    camera.tester.wait(
+        lambda: camera.publish() and direction(camera.traces[-1]) == -1.0, "traces that go left"
+    )
+    directions = [direction(cloud) for cloud in camera.traces]
+    assert directions == sorted(directions, reverse=True), (
+        "no trace of the old instruction follows one of the new"
+    )
+
+
+def test_slow_inference_takes_the_newest_frame_and_drops_the_others(camera: Camera) -> None:
+    camera.instruct("slow, go right")
+    camera.wait_for_traces()
+    camera.traces.clear()
+    stamps = [camera.publish() for _ in range(4)]
+    camera.tester.wait(
+        lambda: camera.traces and decode_stamp(camera.traces[-1].header.stamp) == stamps[-1],
+        "the newest frame",
+    )
+    used = {decode_stamp(cloud.header.stamp) for cloud in camera.traces}
+    assert len(used.intersection(stamps[1:])) == 1, "frames between were dropped"
+
+
+def test_an_empty_instruction_stops_the_traces(camera: Camera) -> None:
+    camera.instruct("go right")
+    camera.wait_for_traces()
+    camera.instruct("")
+    with camera.running():
+        camera.tester.wait_for_health(HEALTH, Level.OK, "waiting for an instruction")
+        camera.traces.clear()
+        camera.tester.wait_for_health(HEALTH, Level.OK, "waiting for an instruction")
+    assert camera.traces == []
+
+
+def test_health_names_model_rate_and_latencies(camera: Camera) -> None:
+    camera.instruct("go right")
+    camera.wait_for_traces()
+    camera.wait_for_traces(camera.publish())
+    values = camera.tester.wait_for_health(HEALTH, Level.OK, "predicting")
+    assert values["model"] == "fr3_blocks_nano"
+    assert values["instruction"] == "go right"
+    assert float(values["total_p99_ms"]) >= float(values["total_p50_ms"]) > 0.0
+    assert {"sampler_p50_ms", "decode_p50_ms", "node_overhead_p99_ms", "staleness_s", "rate_hz"} <= set(
+        values
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "colour", "depth", "skip"),
+    [
+        ("wrong encoding: the colour image has encoding 'mono8'", Image(encoding="mono8"), None, ""),
+        ("size mismatch: the depth image is 32x24 px", None, encode_depth(DEPTH[::2, ::2], encode_header(0, "")), ""),
+        ("size mismatch: the colour image is 32x24 px", encode_colour(COLOUR[::2, ::2], encode_header(0, "")),
+         encode_depth(DEPTH[::2, ::2], encode_header(0, "")), ""),
+        ("no depth", None, encode_depth(0.0 * DEPTH, encode_header(0, "")), ""),
+        ("no depth", None, encode_depth(np.nan * DEPTH, encode_header(0, ""), "32FC1"), ""),
+        ("no camera: nothing on /camera/camera/aligned_depth_to_color/image_raw", None, None, "depth"),
+    ],
+)  # fmt: skip
+def test_bad_images_are_named_and_give_no_traces(
+    camera: Camera, words: str, colour: Image | None, depth: Image | None, skip: str
+) -> None:
+    camera.instruct("go right")
+    with camera.running(colour, depth, skip):
+        camera.tester.wait_for_health(HEALTH, Level.ERROR, words)
+    assert camera.traces == []
+
+
+def test_an_instruction_of_ten_kilobytes_is_refused_and_stops(camera: Camera) -> None:
+    camera.instruct("go right")
+    camera.wait_for_traces()
+    camera.instruct("please " * 1500)
+    with camera.running():
+        camera.tester.wait_for_health(
+            HEALTH, Level.ERROR, "bad instruction: the instruction has 10500 characters"
+        )
+        camera.traces.clear()
+        camera.tester.wait_for_health(HEALTH, Level.ERROR, "bad instruction")
+    assert camera.traces == []
+
+
+def test_traces_come_back_after_a_fault(camera: Camera) -> None:
+    camera.instruct("go right")
+    with camera.running(depth=Image(width=1, height=1, encoding="mono8")):
+        camera.tester.wait_for_health(HEALTH, Level.ERROR, "wrong encoding")
+    assert camera.wait_for_traces().width == 400
