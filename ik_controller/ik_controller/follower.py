@@ -1,19 +1,54 @@
-"""The trace follower: traces and robot state in, joint trajectories and gripper commands out."""
+"""The trace follower: traces and robot state in, joint trajectories and gripper commands out.
+
+While following, every trace grid replaces the motion under way. Near a grasp or a release the follower commits: it finishes
+the approach to a height measured by depth, moves the fingers, looks whether they hold something, and returns to following.
+All decisions are functions of the inputs; there is no clock, no thread and no randomness here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import Enum
 
+import numpy as np
+
+from ik_controller.commanded_motion import CommandedMotion
 from ik_controller.follower_interface import (
+    FloatArray,
     FollowerInput,
     FollowerOutput,
     FollowerState,
     GripperCommand,
 )
-from ik_controller.joint_trajectory import JointTrajectory
+from ik_controller.grasping import EventConfig, EventKind
+from ik_controller.gripper import Gripper, GripperConfig
+from ik_controller.hand_orientation import hand_rotations, heading
+from ik_controller.hand_path import HandPath, path_through, straight_moves
+from ik_controller.inverse_kinematics import IkConfig, solve_path
+from ik_controller.joint_path import JointPath
+from ik_controller.joint_trajectory import JointState, JointTrajectory
+from ik_controller.path_timing import PathSpeed
+from ik_controller.replanning import plan_along, plan_rest
 from ik_controller.robot_model import RobotModel
+from ik_controller.safety import (
+    SafetyConfig,
+    joint_state_problem,
+    staleness_problem,
+    trace_problem,
+    tracking_problem,
+)
+from ik_controller.surface_height import SurfaceConfig, grasp_height, release_height
+from ik_controller.trace_reading import TraceReader, TraceReading
+from ik_controller.workspace import Workspace
 
-__all__ = ["FollowerConfig", "FollowerInput", "FollowerOutput", "FollowerState", "GripperCommand", "TraceFollower"]
+__all__ = [
+    "FollowerConfig",
+    "FollowerInput",
+    "FollowerOutput",
+    "FollowerState",
+    "GripperCommand",
+    "TraceFollower",
+]
 
 
 @dataclass(frozen=True)
@@ -22,36 +57,517 @@ class FollowerConfig:
 
     Attributes:
         command_lead_s: Time between deciding and the start of a new trajectory [s]; covers transport to the controller.
+        commit_distance: A grasp or release nearer than this along the path is carried out without replanning [m].
+        commit_radius: ... and so is one whose place is this near sideways [m] and nearer than ``commit_drop`` along the path.
+        commit_drop: See ``commit_radius`` [m].
+        centring_distance: A grasp is moved sideways onto an object seen this near to it [m].
+        approach_clearance: The last part of an approach goes straight down from this height above its goal [m].
+        approach_speed: Speed of a committed approach [m/s].
+        arrival_tolerance: The fingers move once the hand is this near to the goal [m] ...
+        arrival_timeout_s: ... or this long after the approach should have ended [s].
+        retreat_height: Rise after a release or an empty grasp [m].
+        done_motion: Traces that move the hand less than this say that the task is done [m].
+        done_count: So many of them in a row are believed after a release ...
+        done_count_before_release: ... and so many before one.
+        stuck_motion: Traces that move a holding hand less than this mean: release here [m].
+        stuck_height: ... where it is at most this high over the table [m].
+        stuck_count: So many of them in a row are believed.
+        max_empty_grasps: After so many grasps of nothing in a row the follower gives up.
+        default_grip_height: Height of the tool centre point over an object's underside where the grasp was not seen [m].
+        reanchor_error: A standing arm this far from its last command was moved by someone else [rad].
+        workspace: Where the hand may go and how fast.
+        events: When fingers close and open.
+        surfaces: What counts as table and object.
+        gripper: The fingers.
+        safety: Gates.
+        ik: Inverse kinematics.
     """
 
     command_lead_s: float = 0.03
+    commit_distance: float = 0.06
+    commit_radius: float = 0.015
+    commit_drop: float = 0.09
+    centring_distance: float = 0.03
+    approach_clearance: float = 0.05
+    approach_speed: float = 0.18
+    arrival_tolerance: float = 0.006
+    arrival_timeout_s: float = 0.6
+    retreat_height: float = 0.10
+    done_motion: float = 0.02
+    done_count: int = 2
+    done_count_before_release: int = 5
+    stuck_motion: float = 0.035
+    stuck_height: float = 0.15
+    stuck_count: int = 3
+    max_empty_grasps: int = 8
+    default_grip_height: float = 0.02
+    reanchor_error: float = 0.015
+    workspace: Workspace = field(default_factory=Workspace)
+    events: EventConfig = field(default_factory=EventConfig)
+    surfaces: SurfaceConfig = field(default_factory=SurfaceConfig)
+    gripper: GripperConfig = field(default_factory=GripperConfig)
+    safety: SafetyConfig = field(default_factory=SafetyConfig)
+    ik: IkConfig = field(default_factory=IkConfig)
+
+
+class _Phase(Enum):
+    """Where in the cycle the follower is."""
+
+    FOLLOW = "follow"
+    APPROACH = "approach"
+    FINGERS = "fingers"
+    RETREAT = "retreat"
+
+
+_STATES = {
+    EventKind.GRASP: FollowerState.GRASP,
+    EventKind.RELEASE: FollowerState.RELEASE,
+}
 
 
 class TraceFollower:
-    """Follows traces."""
+    """Follows traces. One caller at a time; no call blocks."""
 
     def __init__(self, robot: RobotModel, config: FollowerConfig | None = None) -> None:
         self.robot = robot
         self.config = config or FollowerConfig()
         self._enabled = True
+        self._stop_reason = ""
         self._task = ""
+        self._last_now_s = float("-inf")
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start as if nothing had been commanded yet."""
+        config = self.config
+        self._motion: CommandedMotion | None = None
+        self._gripper = Gripper(config.gripper)
+        self._reader = TraceReader(
+            self.robot, config.events, config.surfaces, assumed_table=config.workspace.lower[2] - 0.01
+        )
+        self._last_trace_s: float | None = None
+        self._grip_height = config.default_grip_height
+        self._restart_task()
+
+    def _restart_task(self) -> None:
+        self._phase = _Phase.FOLLOW
+        self._kind = EventKind.GRASP
+        self._goal: FloatArray | None = None
+        self._goal_table = 0.0
+        self._done = False
+        self._released = False
+        self._idle_count = 0
+        self._stuck_count = 0
+        self._empty_grasps = 0
+
+    # --- commands from outside --------------------------------------------------------------------------------
 
     def enable(self, on: bool) -> None:
-        """Allow motion, or forbid it (a moving arm is brought to rest)."""
+        """Allow motion, or forbid it: a moving arm is brought to rest at the next update."""
+        if on:
+            self._stop_reason = ""
+        elif self._enabled:
+            self._stop_reason = self._stop_reason or "disabled"
         self._enabled = on
 
     def stop(self, reason: str) -> None:
-        """Bring the arm to rest and stay there until enabled again."""
+        """Bring the arm to rest at the next update and stay there until enabled again; the first reason is kept."""
+        self._stop_reason = self._stop_reason or (reason or "stopped")
         self._enabled = False
 
     def set_task(self, instruction: str) -> None:
-        """Start over with a new instruction; an empty one brings the arm to rest."""
-        self._task = instruction
+        """Start over with a new instruction; an empty one brings the arm to rest. What the fingers hold stays held."""
+        self._task = instruction.strip()
+        self._restart_task()
+
+    # --- the update -------------------------------------------------------------------------------------------
 
     def update(self, inputs: FollowerInput) -> FollowerOutput:
-        """Decide on one set of inputs."""
-        start_s = inputs.now_s + self.config.command_lead_s
-        trajectory = None
-        if inputs.joint_state_now is not None:
-            trajectory = JointTrajectory.standing(inputs.joint_state_now[0])
-        return FollowerOutput(FollowerState.IDLE, "no task", trajectory, start_s)
+        """Decide on one set of inputs: called for every trace grid, and without traces as a watchdog tick."""
+        if inputs.now_s < self._last_now_s - 1e-6:
+            # The clock was set back: a simulation was reset, and the last command with it.
+            self._forget()
+        self._last_now_s = inputs.now_s
+        start_s = max(inputs.now_s, inputs.trace_stamp_s or inputs.now_s) + self.config.command_lead_s
+        problem = joint_state_problem(inputs, self.robot.joint_count)
+        if problem is not None:
+            return self._hold(FollowerState.HOLD, problem, inputs, start_s)
+        assert inputs.joint_state_now is not None
+        position, velocity = (np.asarray(values, dtype=float) for values in inputs.joint_state_now)
+        self._gripper.observe(inputs.now_s, inputs.finger_width_m)
+        if inputs.traces is not None:
+            self._last_trace_s = inputs.trace_stamp_s
+        self._anchor(position, velocity, inputs.now_s, start_s)
+        if not self._enabled:
+            return self._hold(FollowerState.STOP, self._stop_reason, inputs, start_s)
+        assert self._motion is not None
+        problem = tracking_problem(
+            position, self._motion.state_at(inputs.now_s).position, self.robot.joint_names, self.config.safety
+        )
+        if problem is not None:
+            return self._hold(FollowerState.HOLD, problem, inputs, start_s)
+        if not self._task:
+            return self._hold(FollowerState.IDLE, "no task", inputs, start_s)
+        if self._done:
+            return self._hold(FollowerState.IDLE, "task done", inputs, start_s)
+        if self._phase is _Phase.APPROACH:
+            return self._approach(inputs, position, start_s)
+        if self._phase is _Phase.FINGERS:
+            return self._wait_for_fingers(inputs, start_s)
+        if self._phase is _Phase.RETREAT and inputs.now_s < self._motion.end_s:
+            return self._go_on(FollowerState.RETREAT, "rising", inputs, start_s)
+        self._phase = _Phase.FOLLOW
+        return self._follow(inputs, start_s)
+
+    # --- following --------------------------------------------------------------------------------------------
+
+    def _follow(self, inputs: FollowerInput, start_s: float) -> FollowerOutput:
+        config = self.config
+        stamp = inputs.trace_stamp_s if inputs.traces is not None else self._last_trace_s
+        problem = staleness_problem(inputs.now_s, stamp, config.safety)
+        if problem is not None:
+            return self._hold(FollowerState.HOLD, problem, inputs, start_s)
+        if inputs.traces is None:
+            return self._go_on(FollowerState.FOLLOW, "waiting for the next traces", inputs, start_s)
+        problem = trace_problem(inputs, self.robot.joint_count, config.safety)
+        if problem is not None:
+            return self._hold(FollowerState.HOLD, problem, inputs, start_s)
+        gripper, event_seen = self._check_fingers(inputs.now_s)
+        holding = self._gripper.holding
+        reading = self._reader.read(inputs, self._gripper.width, holding)
+        health = self._health(reading)
+        if len(reading.motion.positions) < 2:
+            reason = "no trace rides the hand: is the hand in view, is the calibration right?"
+            return self._hold(FollowerState.HOLD, reason, inputs, start_s, gripper, event_seen, health)
+        finished = self._count_still_traces(reading, holding)
+        if finished == "done":
+            self._done = True
+            return self._hold(FollowerState.IDLE, "task done", inputs, start_s, gripper, "done", health)
+        if finished == "release here":
+            return self._commit(EventKind.RELEASE, 0, reading, inputs, start_s, health)
+        event = reading.event
+        if event is not None and self._is_near(reading, event.step):
+            return self._commit(event.kind, event.step, reading, inputs, start_s, health)
+        end = len(reading.motion.positions) if event is None else max(event.step, 1) + 1
+        path = self._trace_path(reading, end)
+        if path is None:
+            return self._go_on(
+                FollowerState.FOLLOW, "traces hold still", inputs, start_s, gripper, event_seen, health
+            )
+        assert self._motion is not None
+        at_start = self.robot.tcp_in_base(self._motion.state_at(start_s).position)[:3, 3]
+        delay = start_s - (inputs.trace_stamp_s or start_s)
+        farthest = config.workspace.speed * (delay + TRACKING_LAG_S) + JOIN_SLACK
+        joined = path.nearest_length(at_start, farthest)
+        reason = self._plan(
+            path, joined, np.asarray(inputs.joints_at_trace), self._path_speed(), start_s, health
+        )
+        words = "following" if event is None else f"following towards a {event.kind}"
+        return self._output(
+            FollowerState.FOLLOW, f"{words}{reason}", start_s, gripper, path.positions, event_seen, health
+        )
+
+    def _check_fingers(self, now_s: float) -> tuple[GripperCommand | None, str | None]:
+        """Open fingers that should be empty but are shut: something was dropped, or they started that way."""
+        if self._gripper.closed and not self._gripper.holding and self._gripper.settled(now_s, busy=False):
+            return self._gripper.open(now_s), "dropped"
+        return None, None
+
+    def _count_still_traces(self, reading: TraceReading, holding: bool) -> str | None:
+        """``done`` or ``release here`` once enough traces in a row leave the hand where it is."""
+        config = self.config
+        reach = reading.motion.reach
+        height = reading.motion.positions[0, 2] - reading.table
+        if holding:
+            self._idle_count = 0
+            still = reach < config.stuck_motion and height < config.stuck_height
+            self._stuck_count = self._stuck_count + 1 if still else 0
+            return "release here" if self._stuck_count >= config.stuck_count else None
+        self._stuck_count = 0
+        still = reach < config.done_motion and reading.event is None
+        self._idle_count = self._idle_count + 1 if still else 0
+        needed = config.done_count if self._released else config.done_count_before_release
+        return "done" if self._idle_count >= needed else None
+
+    def _is_near(self, reading: TraceReading, step: int) -> bool:
+        """The event is so near that replanning would only disturb it."""
+        config = self.config
+        positions = reading.motion.positions[: step + 1]
+        along = float(np.linalg.norm(np.diff(positions, axis=0), axis=1).sum())
+        sideways = float(np.linalg.norm(positions[-1, :2] - positions[0, :2]))
+        return along <= config.commit_distance or (
+            sideways <= config.commit_radius and along <= config.commit_drop
+        )
+
+    def _trace_path(self, reading: TraceReading, end: int) -> HandPath | None:
+        positions = self.config.workspace.clamp_from(
+            reading.tcp_in_base[:3, 3], reading.motion.positions[:end]
+        )
+        headings = heading(reading.tcp_in_base[:3, :3]) + reading.motion.yaws[:end]
+        return path_through(positions, headings, self._metres_per_radian())
+
+    # --- grasp and release ------------------------------------------------------------------------------------
+
+    def _commit(
+        self,
+        kind: EventKind,
+        step: int,
+        reading: TraceReading,
+        inputs: FollowerInput,
+        start_s: float,
+        health: dict[str, float | int | str],
+    ) -> FollowerOutput:
+        """Go to the event's place, at the height that depth gives, and stay committed to it."""
+        config = self.config
+        place = reading.motion.positions[step]
+        turned = heading(reading.tcp_in_base[:3, :3]) + reading.motion.yaws[step]
+        holding = kind is EventKind.RELEASE
+        around = self._reader.surroundings(inputs, place, self._gripper.width, holding)
+        table = reading.table if around.table is None else around.table
+        goal = place.copy()
+        if holding:
+            goal[2] = release_height(around.thing, table, self._grip_height, config.surfaces)
+        else:
+            thing = around.thing
+            if thing is not None and np.linalg.norm(thing.centre - place[:2]) <= config.centring_distance:
+                goal[:2] = thing.centre
+                health["centred_by_mm"] = round(1000 * float(np.linalg.norm(thing.centre - place[:2])), 1)
+                if thing.heading is not None:
+                    turned = _nearest_quarter_turn(thing.heading, turned)
+            goal[2] = grasp_height(thing, table, config.surfaces)
+        goal = config.workspace.clamp(goal)
+        health.update(goal_z=round(float(goal[2]), 4), table_z=round(table, 4))
+        self._kind, self._goal, self._goal_table, self._phase = kind, goal, table, _Phase.APPROACH
+        self._stuck_count = self._idle_count = 0
+        path = self._approach_path(goal, turned, start_s)
+        reason = ""
+        if path is not None:
+            speed = replace(config.workspace, speed=config.approach_speed)
+            reason = self._plan(path, 0.0, None, self._path_speed(speed), start_s, health)
+        return self._output(
+            _STATES[kind],
+            f"approaching for a {kind}{reason}",
+            start_s,
+            None,
+            None if path is None else path.positions,
+            str(kind),
+            health,
+        )
+
+    def _approach_path(self, goal: FloatArray, turned: float, start_s: float) -> HandPath | None:
+        assert self._motion is not None
+        pose = self.robot.tcp_in_base(self._motion.state_at(start_s).position)
+        here, now = pose[:3, 3], heading(pose[:3, :3])
+        corners, headings = [here], [now]
+        if np.linalg.norm(goal[:2] - here[:2]) > 0.008 and here[2] > goal[2] + 0.01:
+            above = np.array(
+                [goal[0], goal[1], min(goal[2] + self.config.approach_clearance, max(here[2], goal[2]))]
+            )
+            corners.append(above)
+            headings.append(turned)
+        return straight_moves([*corners, goal], [*headings, turned], self._metres_per_radian())
+
+    def _approach(self, inputs: FollowerInput, position: FloatArray, start_s: float) -> FollowerOutput:
+        assert self._motion is not None and self._goal is not None
+        state = _STATES[self._kind]
+        late_s = inputs.now_s - self._motion.end_s
+        distance = float(np.linalg.norm(self.robot.tcp_in_base(position)[:3, 3] - self._goal))
+        arrived = late_s >= 0.0 and distance <= self.config.arrival_tolerance
+        if not arrived and late_s < self.config.arrival_timeout_s:
+            return self._go_on(state, f"approaching for a {self._kind}", inputs, start_s)
+        self._phase = _Phase.FINGERS
+        if self._kind is EventKind.GRASP:
+            command = self._gripper.close(inputs.now_s)
+            reached = self.robot.tcp_in_base(position)[2, 3]
+            self._grip_height = float(np.clip(reached - self._goal_table, 0.005, 0.10))
+        else:
+            command = self._gripper.open(inputs.now_s)
+        return self._go_on(state, "moving the fingers", inputs, start_s, command)
+
+    def _wait_for_fingers(self, inputs: FollowerInput, start_s: float) -> FollowerOutput:
+        state = _STATES[self._kind]
+        if not self._gripper.settled(inputs.now_s, inputs.gripper_busy):
+            return self._go_on(state, "waiting for the fingers", inputs, start_s)
+        if self._kind is EventKind.RELEASE:
+            self._released = True
+            return self._retreat("let go", "opened", None, inputs, start_s)
+        if self._gripper.holding:
+            self._phase = _Phase.FOLLOW
+            self._empty_grasps = 0
+            return self._go_on(
+                state, f"holding {1000 * self._gripper.width:.0f} mm", inputs, start_s, None, "closed"
+            )
+        self._empty_grasps += 1
+        if self._empty_grasps >= self.config.max_empty_grasps:
+            self.stop(f"closed on nothing {self._empty_grasps} times in a row")
+        command = self._gripper.open(inputs.now_s)
+        return self._retreat("closed on nothing", "closed on nothing", command, inputs, start_s)
+
+    def _retreat(
+        self, reason: str, event: str, gripper: GripperCommand | None, inputs: FollowerInput, start_s: float
+    ) -> FollowerOutput:
+        """Rise straight up."""
+        assert self._motion is not None
+        self._phase = _Phase.RETREAT
+        pose = self.robot.tcp_in_base(self._motion.state_at(start_s).position)
+        here, now = pose[:3, 3], heading(pose[:3, :3])
+        above = self.config.workspace.clamp_from(here, here + [0.0, 0.0, self.config.retreat_height])
+        path = straight_moves([here, above], [now, now], self._metres_per_radian())
+        health: dict[str, float | int | str] = {}
+        words = ""
+        if path is not None:
+            words = self._plan(path, 0.0, None, self._path_speed(), start_s, health)
+        return self._output(
+            FollowerState.RETREAT,
+            f"{reason}: rising{words}",
+            start_s,
+            gripper,
+            None if path is None else path.positions,
+            event,
+            health,
+        )
+
+    # --- motion -----------------------------------------------------------------------------------------------
+
+    def _plan(
+        self,
+        path: HandPath,
+        joined: float,
+        ik_start: FloatArray | None,
+        speed: PathSpeed,
+        start_s: float,
+        health: dict[str, float | int | str],
+    ) -> str:
+        """Replace the commanded motion by one along ``path``; says in words what fell short, else nothing."""
+        assert self._motion is not None
+        state = self._motion.state_at(start_s)
+        waypoints = path.thinned()
+        solved = solve_path(
+            self.robot,
+            state.position if ik_start is None else ik_start,
+            waypoints.positions,
+            hand_rotations(waypoints.positions, waypoints.headings),
+            self.config.ik,
+        )
+        words = "" if solved.shortened_because is None else f"; path cut: {solved.shortened_because}"
+        health["ik_error_mm"] = round(1000 * solved.position_error, 3)
+        reached = len(solved.joints)
+        if reached < 2:
+            self._motion = self._motion.stopped_from(start_s, self.robot.limits)
+            return f"{words}; standing still"
+        curve = JointPath(waypoints.lengths[:reached], solved.joints)
+        plan = plan_along(curve, min(joined, curve.length), state, self.robot.limits, speed)
+        if plan is None:
+            self._motion = self._motion.continued_from(start_s)
+            return f"{words}; no new motion stays inside the limits, going on with the last one"
+        health["slow_down"] = plan.slow_down
+        self._motion = CommandedMotion(plan.trajectory, start_s)
+        return words
+
+    def _anchor(self, position: FloatArray, velocity: FloatArray, now_s: float, start_s: float) -> None:
+        """Begin from the measured state where nothing was commanded yet, or where the arm was moved by someone else."""
+        standing = bool(np.abs(velocity).max() < 0.02)
+        motion = self._motion
+        if motion is not None:
+            moved = (
+                float(np.abs(position - motion.state_at(now_s).position).max()) > self.config.reanchor_error
+            )
+            if not (moved and standing and now_s > motion.end_s + 0.3):
+                return
+            self._phase = _Phase.FOLLOW
+        trajectory = JointTrajectory.standing(position)
+        if not standing:
+            rest = plan_rest(JointState(position, velocity, np.zeros_like(position)), self.robot.limits)
+            trajectory = rest.trajectory if rest is not None else trajectory
+        self._motion = CommandedMotion(trajectory, start_s if not standing else now_s)
+
+    def _path_speed(self, workspace: Workspace | None = None) -> PathSpeed:
+        space = workspace or self.config.workspace
+        return PathSpeed(space.speed, space.acceleration, space.jerk)
+
+    def _metres_per_radian(self) -> float:
+        return self.config.workspace.speed / self.config.workspace.turning_speed
+
+    # --- outputs ----------------------------------------------------------------------------------------------
+
+    def _go_on(
+        self,
+        state: FollowerState,
+        reason: str,
+        inputs: FollowerInput,
+        start_s: float,
+        gripper: GripperCommand | None = None,
+        event: str | None = None,
+        health: dict[str, float | int | str] | None = None,
+    ) -> FollowerOutput:
+        """Keep the motion under way; it is sent again only in answer to traces, or together with a gripper command."""
+        assert self._motion is not None
+        if inputs.traces is None and gripper is None:
+            return FollowerOutput(state, reason, None, start_s, gripper, None, event, health or {})
+        self._motion = self._motion.continued_from(start_s)
+        return self._output(state, reason, start_s, gripper, None, event, health or {})
+
+    def _hold(
+        self,
+        state: FollowerState,
+        reason: str,
+        inputs: FollowerInput,
+        start_s: float,
+        gripper: GripperCommand | None = None,
+        event: str | None = None,
+        health: dict[str, float | int | str] | None = None,
+    ) -> FollowerOutput:
+        """Come to rest and stay there."""
+        # A committed approach that was interrupted is not taken up again: fresh traces decide.
+        self._phase = _Phase.FOLLOW
+        if self._motion is None:
+            return FollowerOutput(state, reason, None, start_s, gripper, None, event, health or {})
+        moving = self._motion.is_moving_at(start_s)
+        if not moving and inputs.traces is None and gripper is None:
+            return FollowerOutput(state, reason, None, start_s, gripper, None, event, health or {})
+        self._motion = self._motion.stopped_from(start_s, self.robot.limits)
+        return self._output(state, reason, start_s, gripper, None, event, health or {})
+
+    def _output(
+        self,
+        state: FollowerState,
+        reason: str,
+        start_s: float,
+        gripper: GripperCommand | None,
+        hand_path: FloatArray | None,
+        event: str | None,
+        health: dict[str, float | int | str],
+    ) -> FollowerOutput:
+        assert self._motion is not None
+        return FollowerOutput(
+            state, reason, self._motion.trajectory, self._motion.start_s, gripper, hand_path, event, health
+        )
+
+    def _health(self, reading: TraceReading) -> dict[str, float | int | str]:
+        motion = reading.motion
+        event = "none" if reading.event is None else f"{reading.event.kind} at step {reading.event.step}"
+        return {
+            "hand_points": reading.hand.count,
+            "hand_fit_mm": round(1000 * float(motion.residual.mean()), 2),
+            "hand_distance_mm": round(1000 * reading.hand.mean_distance, 1) if reading.hand.count else -1.0,
+            "rotation_observed": int(motion.rotation_observed),
+            "reach_m": round(motion.reach, 3),
+            "table_z": round(reading.table, 4),
+            "event": event,
+            "witness": "" if reading.event is None else reading.event.witness,
+            "holding": int(self._gripper.holding),
+            "empty_grasps": self._empty_grasps,
+        }
+
+
+TRACKING_LAG_S = 0.15
+"""A position-controlled arm follows its command by about this much later [s]."""
+
+JOIN_SLACK = 0.03
+"""Path beyond the expected progress that is searched for the place to join it [m]."""
+
+
+def _nearest_quarter_turn(edge: float, wanted: float) -> float:
+    """The heading [rad] that aligns the fingers with a face whose edges lie at ``edge``, nearest to ``wanted``."""
+    quarter = np.pi / 2
+    return float(edge + quarter * np.round((wanted - edge) / quarter))

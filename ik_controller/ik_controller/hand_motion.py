@@ -64,7 +64,9 @@ class HandMotion:
         return turn @ rotation
 
 
-def estimate_hand_motion(points_in_base: FloatArray, tcp_in_base: FloatArray, min_points: int = 1) -> HandMotion:
+def estimate_hand_motion(
+    points_in_base: FloatArray, tcp_in_base: FloatArray, min_points: int = 1
+) -> HandMotion:
     """Fit the hand's motion to the traces of its points.
 
     Args:
@@ -89,8 +91,10 @@ def estimate_hand_motion(points_in_base: FloatArray, tcp_in_base: FloatArray, mi
         for _ in range(2):
             yaw = _fit_yaw(a[kept], b[kept])
             rotation_observed |= yaw is not None
-            angle = yaws[-1] if yaw is None else yaws[-1] + float(
-                np.clip(_wrap(yaw - yaws[-1]), -MAX_TURN_PER_STEP, MAX_TURN_PER_STEP)
+            angle = (
+                yaws[-1]
+                if yaw is None
+                else yaws[-1] + float(np.clip(_wrap(yaw - yaws[-1]), -MAX_TURN_PER_STEP, MAX_TURN_PER_STEP))
             )
             moved = b - _turn(a, angle)
             translation = np.median(moved[kept], axis=0)

@@ -59,7 +59,11 @@ class SolvedPath:
 
 
 def solve_path(
-    robot: RobotModel, start_joints: FloatArray, positions: FloatArray, rotations: FloatArray, config: IkConfig
+    robot: RobotModel,
+    start_joints: FloatArray,
+    positions: FloatArray,
+    rotations: FloatArray,
+    config: IkConfig,
 ) -> SolvedPath:
     """Joint positions for each waypoint until one cannot be reached.
 

@@ -50,9 +50,13 @@ class JointLimits:
                     f"limits '{self.name}': {field} must be {count} finite numbers, got {values.tolist()}"
                 )
         if not (self.position_lower < self.position_upper).all():
-            raise LimitsError(f"limits '{self.name}': position_lower must be below position_upper on every joint")
+            raise LimitsError(
+                f"limits '{self.name}': position_lower must be below position_upper on every joint"
+            )
         if (self.velocity_offset is None) != (self.deceleration is None):
-            raise LimitsError(f"limits '{self.name}': velocity_offset and deceleration come together or not at all")
+            raise LimitsError(
+                f"limits '{self.name}': velocity_offset and deceleration come together or not at all"
+            )
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> JointLimits:
@@ -79,7 +83,9 @@ class JointLimits:
                 deceleration=_numbers(dependent["deceleration"]) if dependent else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise LimitsError(f"limits file {path} lacks or garbles the field {error}; see urdf/limits/") from error
+            raise LimitsError(
+                f"limits file {path} lacks or garbles the field {error}; see urdf/limits/"
+            ) from error
 
     @property
     def count(self) -> int:
@@ -127,7 +133,9 @@ class LimitViolation:
     bound: float
 
     def __str__(self) -> str:
-        return f"{self.joint} {self.quantity} {self.value:.5g} outside {self.bound:.5g} at t = {self.time:.4f} s"
+        return (
+            f"{self.joint} {self.quantity} {self.value:.5g} outside {self.bound:.5g} at t = {self.time:.4f} s"
+        )
 
 
 def find_violations(
@@ -150,10 +158,14 @@ def find_violations(
     t = np.asarray(times, dtype=float)
     q = np.asarray(positions, dtype=float)
     if t.ndim != 1 or q.shape != (len(t), limits.count):
-        raise LimitsError(f"expected times (T,) and positions (T, {limits.count}), got {t.shape} and {q.shape}")
+        raise LimitsError(
+            f"expected times (T,) and positions (T, {limits.count}), got {t.shape} and {q.shape}"
+        )
     if (np.diff(t) <= 0.0).any():
         raise LimitsError("times must increase strictly; merge repeated samples first")
-    found = _outside(t, q, limits.position_lower - tolerance, limits.position_upper + tolerance, "position", limits)
+    found = _outside(
+        t, q, limits.position_lower - tolerance, limits.position_upper + tolerance, "position", limits
+    )
     derivative, at = q, t
     for order, quantity in ((1, "velocity"), (2, "acceleration"), (3, "jerk")):
         if len(t) <= order:
@@ -174,7 +186,12 @@ def find_violations(
 
 
 def _outside(
-    times: FloatArray, values: FloatArray, lower: FloatArray, upper: FloatArray, quantity: str, limits: JointLimits
+    times: FloatArray,
+    values: FloatArray,
+    lower: FloatArray,
+    upper: FloatArray,
+    quantity: str,
+    limits: JointLimits,
 ) -> list[LimitViolation]:
     lower, upper = np.broadcast_to(lower, values.shape), np.broadcast_to(upper, values.shape)
     # A NaN is never inside.

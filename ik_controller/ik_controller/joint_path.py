@@ -25,7 +25,9 @@ class JointPath:
     def __init__(self, lengths: FloatArray, joints: FloatArray) -> None:
         """Spline through ``joints`` (K, J) [rad] at strictly increasing ``lengths`` (K,) [m] that start at 0."""
         if len(lengths) != len(joints) or len(lengths) < 2 or (np.diff(lengths) <= 0.0).any():
-            raise ValueError(f"expected K >= 2 joint rows at increasing lengths, got {joints.shape} at {lengths.shape}")
+            raise ValueError(
+                f"expected K >= 2 joint rows at increasing lengths, got {joints.shape} at {lengths.shape}"
+            )
         self._s = lengths
         self._y = joints
         self._m = _second_derivatives(lengths, joints)

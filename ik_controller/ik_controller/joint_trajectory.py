@@ -61,7 +61,9 @@ class JointTrajectory:
         if self.times_s[0] != 0.0 or (np.diff(self.times_s) <= 0.0).any():
             raise TrajectoryError("times must start at 0 and increase strictly")
         if self.velocities[-1].any() or self.accelerations[-1].any():
-            raise TrajectoryError("a trajectory must end at rest; the last knot has a velocity or an acceleration")
+            raise TrajectoryError(
+                "a trajectory must end at rest; the last knot has a velocity or an acceleration"
+            )
 
     @classmethod
     def standing(cls, position: ArrayLike, duration_s: float = 0.1) -> JointTrajectory:
@@ -110,7 +112,9 @@ class JointTrajectory:
         q[ended], v[ended], a[ended] = self.positions[-1], 0.0, 0.0
         return q, v, a
 
-    def dense(self, samples_per_segment: int = 5) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    def dense(
+        self, samples_per_segment: int = 5
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
         """Times (M,), positions, velocities, accelerations and jerks (M, J), evenly within every segment."""
         h = np.diff(self.times_s)
         u = h[:, None] * np.linspace(0.0, 1.0, samples_per_segment + 1)

@@ -84,7 +84,9 @@ def measured_starts(
 def check_rigid(pose: FloatArray, tolerance: float = 1e-3) -> None:
     """Raise ``LiftingError`` unless ``pose`` is a (4, 4) rigid transform."""
     if pose.shape != (4, 4) or not np.isfinite(pose).all():
-        raise LiftingError(f"the camera pose must be a finite (4, 4) matrix, got shape {pose.shape}; check TF")
+        raise LiftingError(
+            f"the camera pose must be a finite (4, 4) matrix, got shape {pose.shape}; check TF"
+        )
     rotation = pose[:3, :3]
     error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
     if error > tolerance or np.linalg.det(rotation) < 0.0:

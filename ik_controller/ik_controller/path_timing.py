@@ -79,7 +79,12 @@ def time_to_rest(bounds: PathSpeed, period: float) -> TimeLaw:
 
 
 def _solve(
-    interface: ruckig.ControlInterface, target: float, speed: float, acceleration: float, bounds: PathSpeed, period: float
+    interface: ruckig.ControlInterface,
+    target: float,
+    speed: float,
+    acceleration: float,
+    bounds: PathSpeed,
+    period: float,
 ) -> TimeLaw:
     problem = ruckig.InputParameter(1)
     problem.control_interface = interface

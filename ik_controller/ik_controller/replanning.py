@@ -85,7 +85,9 @@ def plan_along(
         )
         # The law may end below full precision; the trajectory ends at rest exactly.
         velocity[-1] = acceleration[-1] = 0.0
-        trajectory = _add_decay(JointTrajectory(law.times, on_path, velocity, acceleration), mismatch, decay_time)
+        trajectory = _add_decay(
+            JointTrajectory(law.times, on_path, velocity, acceleration), mismatch, decay_time
+        )
         if is_inside(trajectory, limits):
             return Plan(trajectory, factor)
     return None
@@ -154,5 +156,8 @@ def _add_decay(base: JointTrajectory, mismatch: JointState, duration: float) -> 
         np.stack([mismatch.velocity, zero]),
         np.stack([mismatch.acceleration, zero]),
     )
-    summed = (on_base + left for on_base, left in zip(base.sample_many(times), decay.sample_many(times), strict=True))
+    summed = (
+        on_base + left
+        for on_base, left in zip(base.sample_many(times), decay.sample_many(times), strict=True)
+    )
     return JointTrajectory(times, *summed)

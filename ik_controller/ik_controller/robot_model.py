@@ -73,12 +73,16 @@ class RobotModel:
         missing = [name for name in limits.joint_names if not full.existJointName(name)]
         if missing:
             raise RobotModelError(f"limits '{limits.name}' name joints {missing} that {urdf} does not have")
-        locked = [index for index, name in enumerate(full.names) if index > 0 and name not in limits.joint_names]
+        locked = [
+            index for index, name in enumerate(full.names) if index > 0 and name not in limits.joint_names
+        ]
         self._model = pin.buildReducedModel(full, locked, pin.neutral(full))
         self._data = self._model.createData()
         self.joint_names: tuple[str, ...] = tuple(self._model.names)[1:]
         if self.joint_names != limits.joint_names:
-            raise RobotModelError(f"{urdf} orders the joints {self.joint_names}, the limits {limits.joint_names}")
+            raise RobotModelError(
+                f"{urdf} orders the joints {self.joint_names}, the limits {limits.joint_names}"
+            )
         self.limits = limits
         self.hand = hand
         self._tcp = self._frame(TCP_FRAME)

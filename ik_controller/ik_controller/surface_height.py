@@ -17,6 +17,13 @@ from ik_controller.lifting import transform_points
 FloatArray = NDArray[np.float64]
 
 
+WINDOW_SAMPLES = 70
+"""Readings taken along each side of a search window, about."""
+
+HELD_OBJECT_REACH = 0.06
+"""Half width of what a held object may cover beside the fingers [m]."""
+
+
 @dataclass(frozen=True)
 class SurfaceConfig:
     """What counts as table and as object.
@@ -32,6 +39,7 @@ class SurfaceConfig:
         grip_depth: The tool centre point goes this far below an object's top [m] ...
         min_table_clearance: ... and stays this far above the table [m].
         release_gap: An object is let go this far above the surface [m].
+        held_depth: A held object may reach this far beyond the fingertips [m].
     """
 
     search_radius: float = 0.09
@@ -44,6 +52,7 @@ class SurfaceConfig:
     grip_depth: float = 0.021
     min_table_clearance: float = 0.014
     release_gap: float = 0.004
+    held_depth: float = 0.04
 
 
 @dataclass(frozen=True)
@@ -78,9 +87,9 @@ def points_near(
     reach = 1.3 * radius / in_camera[2]
     columns = _span(u, reach * intrinsics.fx, depth.shape[1])
     rows = _span(v, reach * intrinsics.fy, depth.shape[0])
-    patch = np.asarray(depth[rows[0] : rows[-1] + 1 : rows.step, columns[0] : columns[-1] + 1 : columns.step]) if (
-        len(rows) and len(columns)
-    ) else np.empty((0, 0))
+    if not rows or not columns:
+        return np.empty((0, 3))
+    patch = np.asarray(depth[rows.start : rows.stop : rows.step, columns.start : columns.stop : columns.step])
     grid_u, grid_v = np.meshgrid(np.array(columns, dtype=float), np.array(rows, dtype=float))
     seen = patch > 0.0
     points = transform_points(
@@ -90,7 +99,11 @@ def points_near(
 
 
 def without_hand(
-    points: FloatArray, hand_in_base: FloatArray, boxes: FloatArray, clearance: float, held_depth: float | None
+    points: FloatArray,
+    hand_in_base: FloatArray,
+    boxes: FloatArray,
+    clearance: float,
+    held_depth: float | None,
 ) -> FloatArray:
     """``points`` (M, 3) [m] that belong neither to the hand nor to what it holds, nor lie above its fingertips' carriage.
 
@@ -102,11 +115,13 @@ def without_hand(
         held_depth: How far a held object may reach beyond the fingertips [m]; None when nothing is held.
     """
     local = (points - hand_in_base[:3, 3]) @ hand_in_base[:3, :3]
-    keep = (signed_distance(points, hand_in_base, boxes) > clearance) & (local[:, 2] > boxes[:, 0, 2].min())
+    lower, upper = boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
+    keep = local[:, 2] > lower[2]
+    around = keep & (local > lower - clearance).all(axis=1) & (local < upper + clearance).all(axis=1)
+    keep[around] = signed_distance(points[around], hand_in_base, boxes) > clearance
     if held_depth is not None:
-        tip = boxes[:, 1, 2].max()
-        near = (np.abs(local[:, :2]) < 0.06).all(axis=1)
-        keep &= ~(near & (local[:, 2] < tip + held_depth))
+        near = (np.abs(local[:, :2]) < HELD_OBJECT_REACH).all(axis=1)
+        keep &= ~(near & (local[:, 2] < upper[2] + held_depth))
     return points[keep]
 
 
@@ -120,7 +135,9 @@ def table_height(points: FloatArray, config: SurfaceConfig) -> float | None:
     return float(np.median(band)) if len(band) >= config.min_points else None
 
 
-def find_object(points: FloatArray, place: FloatArray, table: float, config: SurfaceConfig) -> ObjectSurface | None:
+def find_object(
+    points: FloatArray, place: FloatArray, table: float, config: SurfaceConfig
+) -> ObjectSurface | None:
     """The object that stands nearest to ``place`` (2,) [m], or None.
 
     Args:
@@ -170,7 +187,9 @@ def grasp_height(surface: ObjectSurface | None, table: float, config: SurfaceCon
     return lowest if surface is None else max(surface.top - config.grip_depth, lowest)
 
 
-def release_height(surface: ObjectSurface | None, table: float, grip_height: float, config: SurfaceConfig) -> float:
+def release_height(
+    surface: ObjectSurface | None, table: float, grip_height: float, config: SurfaceConfig
+) -> float:
     """Height of the tool centre point for a release [m], for an object gripped ``grip_height`` [m] above its underside."""
     below = table if surface is None else surface.top
     return below + grip_height + config.release_gap
@@ -179,4 +198,4 @@ def release_height(surface: ObjectSurface | None, table: float, grip_height: flo
 def _span(centre: float, half: float, size: int) -> range:
     """Pixel indices within ``half`` [px] of ``centre``, inside an image of ``size``; large windows are thinned."""
     low, high = max(0, int(np.floor(centre - half))), min(size, int(np.ceil(centre + half)) + 1)
-    return range(low, high, max(1, (high - low) // 90))
+    return range(low, high, max(1, (high - low) // WINDOW_SAMPLES))

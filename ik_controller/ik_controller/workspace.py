@@ -32,7 +32,9 @@ class Workspace:
 
     def __post_init__(self) -> None:
         if not all(low < high for low, high in zip(self.lower, self.upper, strict=True)):
-            raise ValueError(f"workspace lower corner {self.lower} must lie below its upper corner {self.upper}")
+            raise ValueError(
+                f"workspace lower corner {self.lower} must lie below its upper corner {self.upper}"
+            )
         speeds = (self.speed, self.acceleration, self.jerk, self.turning_speed)
         if min(speeds) <= 0.0:
             raise ValueError(f"workspace speeds must be positive, got {speeds}")

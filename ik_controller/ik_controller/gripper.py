@@ -1,0 +1,90 @@
+"""What the fingers were told, where they are, and whether something is between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ik_controller.follower_interface import GripperCommand
+
+
+@dataclass(frozen=True)
+class GripperConfig:
+    """Settings of the fingers.
+
+    Attributes:
+        open_width: Opening for an approach [m].
+        grip_effort: Force of a grasp [N].
+        empty_width: Closed fingers nearer than this have nothing between them [m].
+        settled_change: The fingers stand still when they move less than this between two looks [m] ...
+        settle_time_s: ... over at least this time [s].
+        least_time_s: A command takes at least this long to show [s].
+        timeout_s: After this time the fingers are taken as they are [s].
+    """
+
+    open_width: float = 0.08
+    grip_effort: float = 30.0
+    empty_width: float = 0.012
+    settled_change: float = 0.0006
+    settle_time_s: float = 0.12
+    least_time_s: float = 0.25
+    timeout_s: float = 2.5
+
+
+class Gripper:
+    """Follows the fingers' opening over time.
+
+    Attributes:
+        closed: The last command was to close.
+    """
+
+    def __init__(self, config: GripperConfig) -> None:
+        self._config = config
+        self.closed = False
+        self._width: float | None = None
+        self._still_since_s = 0.0
+        self._commanded_at_s = float("-inf")
+        self._known = False
+
+    @property
+    def holding(self) -> bool:
+        """Something is between the closed fingers."""
+        return self.closed and self._width is not None and self._width > self._config.empty_width
+
+    @property
+    def width(self) -> float:
+        """Opening between the fingers [m]; open where none has been reported."""
+        return self._config.open_width if self._width is None else self._width
+
+    def observe(self, now_s: float, width: float | None) -> None:
+        """Take note of a reported opening ``width`` [m]."""
+        if width is None:
+            return
+        if self._width is None or abs(width - self._width) > self._config.settled_change:
+            self._still_since_s = now_s
+        self._width = width
+        if not self._known:
+            # Fingers found neither open nor shut hold something, as after a restart in the middle of a task.
+            self._known = True
+            self.closed = width < 0.9 * self._config.open_width
+
+    def close(self, now_s: float) -> GripperCommand:
+        """Command a grasp."""
+        return self._command(now_s, closed=True)
+
+    def open(self, now_s: float) -> GripperCommand:
+        """Command the fingers open."""
+        return self._command(now_s, closed=False)
+
+    def settled(self, now_s: float, busy: bool) -> bool:
+        """The last command has had its effect."""
+        elapsed = now_s - self._commanded_at_s
+        if elapsed >= self._config.timeout_s:
+            return True
+        still = now_s - self._still_since_s >= self._config.settle_time_s
+        return elapsed >= self._config.least_time_s and still and not busy
+
+    def _command(self, now_s: float, closed: bool) -> GripperCommand:
+        self.closed = closed
+        self._known = True
+        self._commanded_at_s = self._still_since_s = now_s
+        return GripperCommand(0.0 if closed else self._config.open_width, self._config.grip_effort)
