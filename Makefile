@@ -18,21 +18,24 @@ ARGS ?=
 CMD ?=
 RUN := source scripts/env.sh &&
 
-# A finished step leaves a stamp named after what it was made from: a changed lock file is a step not done yet.
+# A finished step leaves a stamp, in the folder it fills and named after what it was made from: a changed lock file
+# or a deleted folder is a step not done yet, and so are the steps that build on it.
 ROS := $(shell scripts/find_ros.sh)
-LOCKS := requirements/$(if $(filter $(CURDIR)/%,$(ROS)),numpy2,numpy1)
-fingerprint = $(shell { echo $(CURDIR) $(ROS); cat $(1) 2>/dev/null; } | sha256sum | cut -c1-12)
-stamp = .stamps/$(1)-$(call fingerprint,$(2))
+OWN_ROS := $(filter $(CURDIR)/%,$(ROS))
+LOCKS := requirements/$(if $(OWN_ROS),numpy2,numpy1)
+stamp = $(1)-$(shell { echo $(CURDIR) $(ROS) $(3); cat $(2) 2>/dev/null; } | sha256sum | cut -c1-12)
 
-SYSTEM := $(call stamp,system,scripts/check_system_packages.sh)
-VENV := $(call stamp,venv,scripts/find_python.sh)
-DEMO := $(call stamp,demo,$(LOCKS)/demo.txt tracegen_model/pyproject.toml)
-TRAIN := $(call stamp,train,$(LOCKS)/train.txt)
-DEV := $(call stamp,dev,$(LOCKS)/dev.txt)
-JAZZY := $(call stamp,jazzy,requirements/ros.txt)
+SYSTEM := $(call stamp,.stamps/system,scripts/check_system_packages.sh)
+VENV := $(call stamp,.venv/.stamps/venv)
+DEMO := $(call stamp,.venv/.stamps/demo,$(LOCKS)/demo.txt tracegen_model/pyproject.toml,$(VENV))
+TRAIN := $(call stamp,.venv/.stamps/train,$(LOCKS)/train.txt,$(DEMO))
+DEV := $(call stamp,.venv/.stamps/dev,$(LOCKS)/dev.txt,$(TRAIN))
+JAZZY := $(call stamp,.ros/jazzy/.stamps/jazzy,requirements/ros.txt)
+VERB := $(call stamp,.venv/.stamps/verb,scripts/ros2_launch_verb/pyproject.toml,$(DEMO))
+ROS_READY := $(if $(OWN_ROS),$(JAZZY) $(VERB))
 PACKAGES := tracegen_ros ik_controller ros2_ws/src/fr3_sim
 # Sources are linked, not copied, into the workspace: it is built again when files come, go, or describe the build.
-WORKSPACE := .stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAGES) | cut -c1-12)
+WORKSPACE := ros2_ws/install/.stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAGES) | cut -c1-12)
 
 ##@ Use it
 .PHONY: setup demo shell
@@ -75,7 +78,7 @@ types: setup-dev ## Check types of the ROS-free code: mypy
 	$(RUN) scripts/check_types.sh
 
 imports: setup-dev ## Check that imports point down only: import-linter
-	$(RUN) lint-imports --no-cache
+	$(RUN) scripts/check_imports.sh
 
 lock: ## Resolve requirements/*.in again into hashed lock files
 	scripts/lock.sh
@@ -83,7 +86,7 @@ lock: ## Resolve requirements/*.in again into hashed lock files
 ##@ Tidy up
 .PHONY: clean clean-all help
 clean: ## Remove what was built and what runs left behind; keep the Python environment and ROS 2
-	rm -rf ros2_ws/{build,install,log} .stamps/workspace-* outputs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf ros2_ws/{build,install,log} outputs .pytest_cache .mypy_cache .ruff_cache
 
 clean-all: clean ## Also remove the Python environment and ROS 2
 	rm -rf .venv .ros .tools .stamps
@@ -96,34 +99,39 @@ help: ## List the targets
 # ---- the steps of the set-up, each once ----
 
 define done
-@mkdir -p .stamps && rm -f .stamps/$(1)-* && touch $@
+@mkdir -p $(@D) && rm -f $(@D)/$(firstword $(subst -, ,$(@F)))-* && touch $@
 endef
 
 $(SYSTEM):
 	@scripts/check_system_packages.sh
-	$(call done,system)
+	$(done)
 
 $(VENV): | $(SYSTEM)
 	@scripts/make_venv.sh '$(ROS)'
-	$(call done,venv)
+	$(done)
 
 $(DEMO): | $(VENV)
 	@scripts/install_lock.sh $(LOCKS)/demo.txt
-	@scripts/install_tracegen_model.sh
-	$(call done,demo)
+	@scripts/install_sources.sh tracegen_model
+	$(done)
 
 $(TRAIN): | $(DEMO)
 	@scripts/install_lock.sh $(LOCKS)/train.txt
-	$(call done,train)
+	$(done)
 
 $(DEV): | $(TRAIN)
 	@scripts/install_lock.sh $(LOCKS)/dev.txt
-	$(call done,dev)
+	$(done)
 
 $(JAZZY): | $(DEMO)
-	@$(if $(filter $(CURDIR)/%,$(ROS)),scripts/provide_ros.sh,echo 'ROS 2: $(ROS)')
-	$(call done,jazzy)
+	@scripts/provide_ros.sh
+	$(done)
 
-$(WORKSPACE): | $(JAZZY)
+# That ROS 2 comes without executables and without `ros2 launch`: this small package supplies both.
+$(VERB): | $(DEMO)
+	@scripts/install_sources.sh scripts/ros2_launch_verb
+	$(done)
+
+$(WORKSPACE): | $(ROS_READY) $(DEMO)
 	@scripts/build_workspace.sh
-	$(call done,workspace)
+	$(done)

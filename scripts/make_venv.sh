@@ -10,5 +10,4 @@ options=()
 # What an installed ROS 2 imports beside itself comes from the system's packages.
 [[ $ros != "$PWD"/* ]] && options+=(--system-site-packages)
 echo "Python: $python"
-rm -f .stamps/{demo,train,dev}-*
 "$uv" venv --quiet --clear --prompt tracegen --python "$python" "${options[@]}" .venv

