@@ -39,7 +39,9 @@ class CameraIntrinsics:
     def __post_init__(self) -> None:
         numbers = np.array([self.fx, self.fy, self.cx, self.cy, self.width, self.height], dtype=float)
         if not np.isfinite(numbers).all():
-            raise IntrinsicsError(f"camera intrinsics must be finite, got {self}; check the CameraInfo source")
+            raise IntrinsicsError(
+                f"camera intrinsics must be finite, got {self}; check the CameraInfo source"
+            )
         if self.fx <= 0 or self.fy <= 0:
             raise IntrinsicsError(
                 f"focal lengths must be positive pixels, got fx={self.fx}, fy={self.fy}; "

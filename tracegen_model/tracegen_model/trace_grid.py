@@ -56,7 +56,9 @@ class TraceGrid:
                 f"points_in_camera must be (steps + 1, points, 3) with a step and a point at least, got {points.shape}"
             )
         if pixels.shape != (*points.shape[:2], 2):
-            raise TraceGridError(f"pixels must be {(*points.shape[:2], 2)} beside these points, got {pixels.shape}")
+            raise TraceGridError(
+                f"pixels must be {(*points.shape[:2], 2)} beside these points, got {pixels.shape}"
+            )
         object.__setattr__(self, "points_in_camera", points)
         object.__setattr__(self, "pixels", pixels)
 

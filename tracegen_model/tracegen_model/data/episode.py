@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ INSTRUCTION_FILES = ("three_instructions.json", "task_descriptions.json")
 
 TARGET_COUNT = 3
 """Rows of ``target_uvz``: object to move, zone, hand TCP."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_HEADER = struct.Struct(">16sII")
+"""Signature, length and type of the IHDR chunk, then the image's width and height."""
 
 
 class EpisodeError(ValueError):
@@ -108,7 +113,9 @@ class EpisodeWriter:
                 point_kind=np.asarray(sample.point_kinds, dtype=np.uint8),
                 target_uvz=np.asarray(sample.target_uvz, dtype=np.float32),
             )
-        text = json.dumps({f"instruction_{i}": wording for i, wording in enumerate(wordings, start=1)}, indent=1)
+        text = json.dumps(
+            {f"instruction_{i}": wording for i, wording in enumerate(wordings, start=1)}, indent=1
+        )
         for name in INSTRUCTION_FILES:
             (folder / name).write_text(text, encoding="utf-8")
         return folder
@@ -142,7 +149,9 @@ class EpisodeReader:
         """Episodes under ``root``, sorted by name; raises EpisodeError when there is none."""
         if not root.is_dir():
             raise EpisodeError(root, "a folder of episodes", "no such folder")
-        episodes = [EpisodeReader(folder) for folder in sorted(root.iterdir()) if (folder / "samples").is_dir()]
+        episodes = [
+            EpisodeReader(folder) for folder in sorted(root.iterdir()) if (folder / "samples").is_dir()
+        ]
         if not episodes:
             raise EpisodeError(root, "folders that hold a samples/ folder each", "none")
         return episodes
@@ -179,6 +188,15 @@ class EpisodeReader:
             raise EpisodeError(path, "a PNG image", "a damaged file" if path.is_file() else "no file")
         return np.ascontiguousarray(bgr[..., ::-1])
 
+    def image_size(self, stem: str) -> tuple[int, int]:
+        """(width, height) [px] from the image's header."""
+        path = self.image_path(stem)
+        header = path.open("rb").read(PNG_HEADER.size) if path.is_file() else b""
+        if len(header) < PNG_HEADER.size or not header.startswith(PNG_SIGNATURE):
+            raise EpisodeError(path, "a PNG image", "a damaged file" if path.is_file() else "no file")
+        _, width, height = PNG_HEADER.unpack(header)
+        return int(width), int(height)
+
     def depth(self, stem: str) -> NDArray[np.float32] | None:
         """(H, W) [m], 0 = no reading; None when the sample has no depth."""
         path = self.folder / "depth" / f"{stem}_raw.npz"
@@ -198,7 +216,9 @@ class EpisodeReader:
         if keypoints.ndim != 2 or keypoints.shape[1] != 2:
             raise EpisodeError(path, "keypoints of shape (N, 2)", f"shape {keypoints.shape}")
         if traj.ndim != 3 or traj.shape[0] != keypoints.shape[0] or traj.shape[2] not in (2, 3):
-            raise EpisodeError(path, f"traj of shape ({keypoints.shape[0]}, T, 2 or 3)", f"shape {traj.shape}")
+            raise EpisodeError(
+                path, f"traj of shape ({keypoints.shape[0]}, T, 2 or 3)", f"shape {traj.shape}"
+            )
         if valid.shape != (traj.shape[1],):
             raise EpisodeError(path, f"valid_steps of shape ({traj.shape[1]},)", f"shape {valid.shape}")
         kinds = arrays.get("point_kind", np.zeros(len(keypoints), np.uint8))

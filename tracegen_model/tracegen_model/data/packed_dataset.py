@@ -88,7 +88,9 @@ class PackedDataset:
         """Map the arrays of ``folder``; raises PackedDatasetError when it is not a complete packed dataset."""
         path = folder / INDEX_FILE
         if not path.is_file():
-            raise PackedDatasetError(f"{folder} is not a packed dataset (no {INDEX_FILE}): run `tracegen pack` first")
+            raise PackedDatasetError(
+                f"{folder} is not a packed dataset (no {INDEX_FILE}): run `tracegen pack` first"
+            )
         index = json.loads(path.read_text(encoding="utf-8"))
         if index.get("format") != FORMAT_VERSION:
             raise PackedDatasetError(
@@ -142,7 +144,11 @@ class _SampleJob:
 
 
 def pack_dataset(
-    source: Path, output: Path, jobs: int | None = None, image_side: int = MODEL_IMAGE_SIDE, max_scenes: int | None = None
+    source: Path,
+    output: Path,
+    jobs: int | None = None,
+    image_side: int = MODEL_IMAGE_SIDE,
+    max_scenes: int | None = None,
 ) -> PackedDataset:
     """Pack the episodes under ``source`` into ``output`` and open the result.
 
@@ -158,7 +164,9 @@ def pack_dataset(
     """
     scenes, texts, images, samples = _plan(source, max_scenes)
     first = samples[0].episode.traces(samples[0].stem)
-    sizes = PackedSizes(image_side=image_side, points=first.traces.shape[0], horizon=first.traces.shape[1] - 1)
+    sizes = PackedSizes(
+        image_side=image_side, points=first.traces.shape[0], horizon=first.traces.shape[1] - 1
+    )
     output.mkdir(parents=True, exist_ok=True)
     (output / INDEX_FILE).unlink(missing_ok=True)
     arrays = {
@@ -178,7 +186,9 @@ def pack_dataset(
         tqdm(total=len(images) + len(samples), unit="file", desc="packing") as progress,
     ):
         futures = {
-            pool.submit(_pack_images, output, sizes, start, images[start : start + CHUNK]): len(images[start : start + CHUNK])
+            pool.submit(_pack_images, output, sizes, start, images[start : start + CHUNK]): len(
+                images[start : start + CHUNK]
+            )
             for start in range(0, len(images), CHUNK)
         }
         futures |= {
@@ -207,7 +217,9 @@ def scene_of(stem: str) -> str:
     return stem.rsplit("_", 1)[0]
 
 
-def _array_layout(sizes: PackedSizes, images: int, samples: int) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+def _array_layout(
+    sizes: PackedSizes, images: int, samples: int
+) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     side, points = sizes.image_side, sizes.points
     return {
         "colour": ((images, side, side, 3), np.dtype(np.uint8)),
@@ -284,8 +296,7 @@ def _pack_samples(output: Path, sizes: PackedSizes, start: int, jobs: list[_Samp
                 f"traj of (points, steps) = {expected} as in the other samples",
                 str(sample.traces.shape[:2]),
             )
-        shape = job.episode.image(job.stem).shape if sizes.image_side != MODEL_IMAGE_SIDE else None
-        _store(arrays, i, sample, *((shape[1], shape[0]) if shape else (sizes.image_side, sizes.image_side)))
+        _store(arrays, i, sample, *job.episode.image_size(job.stem))
 
 
 def _store(arrays: dict[str, NDArray], i: int, sample: EpisodeTraces, width: int, height: int) -> None:

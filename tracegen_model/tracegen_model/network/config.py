@@ -1,0 +1,122 @@
+"""Sizes and options of the TraceGen network: one network, several presets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class NetworkConfigError(ValueError):
+    """The numbers given do not describe a network."""
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a TraceGen network is made of.
+
+    Attributes:
+        encoder: Visual encoder, a key of ``encoders.ENCODERS``.
+        image_side: Side of the square colour and depth images [px].
+        grid_side: Points along each side of the query grid.
+        horizon: Steps of a trace.
+        patch_side: Points along each side of a trace token's patch.
+        frames_in_channels: Consecutive steps that share a trace token; ``horizon`` is a multiple of it.
+        width: Width of trace tokens and conditioning tokens.
+        heads: Attention heads; a divisor of ``width``.
+        blocks: Joint-attention blocks.
+        modulation_width: Width of the vector that modulates the blocks (time, text and query points).
+        encoder_width: Channels of the encoder's finest map.
+        text_width: Width of word embeddings.
+        text_blocks: Layers of the text transformer.
+        text_length: Words read; further ones are cut.
+        vocabulary: Number of word ids, 0 = padding; words are hashed to the others.
+        free_points: Query points without supervision, beside object, zone and hand.
+        point_width: Width of a query point's key and value.
+        time_shift: Shift s of the flow's time: drawn and integrated where t = u / (u + s (1 - u)). Traces are redundant,
+            so moderate noise leaks the answer; s > 1 spends the effort where the noise is strong.
+    """
+
+    encoder: str = "conv_stem"
+    image_side: int = 192
+    grid_side: int = 20
+    horizon: int = 32
+    patch_side: int = 2
+    frames_in_channels: int = 32
+    width: int = 128
+    heads: int = 4
+    blocks: int = 4
+    modulation_width: int = 128
+    encoder_width: int = 48
+    text_width: int = 64
+    text_blocks: int = 2
+    text_length: int = 24
+    vocabulary: int = 4096
+    free_points: int = 5
+    point_width: int = 32
+    time_shift: float = 10.0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and (
+                not isinstance(value, int) or value < (0 if field.name == "free_points" else 1)
+            ):
+                raise NetworkConfigError(f"{field.name} must be a positive integer, got {value!r}")
+        self._require(
+            self.width % self.heads == 0, f"width {self.width} must be a multiple of heads {self.heads}"
+        )
+        self._require(
+            self.width % 4 == 0, f"width {self.width} must be a multiple of 4: positions take its quarters"
+        )
+        self._require(
+            self.grid_side % self.patch_side == 0,
+            f"grid_side {self.grid_side} must be a multiple of patch_side {self.patch_side}",
+        )
+        self._require(
+            self.horizon % self.frames_in_channels == 0,
+            f"horizon {self.horizon} must be a multiple of frames_in_channels {self.frames_in_channels}",
+        )
+        self._require(self.image_side % 8 == 0, f"image_side {self.image_side} must be a multiple of 8")
+        self._require(self.text_width % 4 == 0, f"text_width {self.text_width} must be a multiple of 4")
+        self._require(self.vocabulary > 1, f"vocabulary {self.vocabulary} must exceed 1: id 0 is padding")
+        self._require(self.time_shift >= 1.0, f"time_shift must be at least 1, got {self.time_shift}")
+
+    @staticmethod
+    def _require(condition: bool, message: str) -> None:
+        if not condition:
+            raise NetworkConfigError(message)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
+        """Config from a mapping with exactly this class's fields."""
+        names = {field.name for field in dataclasses.fields(cls)}
+        unknown, missing = sorted(set(values) - names), sorted(names - set(values))
+        if unknown or missing:
+            raise NetworkConfigError(f"network config: unknown fields {unknown}, missing fields {missing}")
+        return cls(**values)
+
+    @property
+    def points(self) -> int:
+        """Points of the query grid."""
+        return self.grid_side**2
+
+    @property
+    def patches(self) -> int:
+        """Patches of the query grid."""
+        return (self.grid_side // self.patch_side) ** 2
+
+    @property
+    def frame_groups(self) -> int:
+        """Trace tokens of one patch, along time."""
+        return self.horizon // self.frames_in_channels
+
+    @property
+    def trace_channels(self) -> int:
+        """Numbers that a trace token carries."""
+        return 3 * self.frames_in_channels * self.patch_side**2
+
+
+PRESETS = {"nano": NetworkConfig()}
+"""Network configs by name."""

@@ -1,0 +1,162 @@
+"""The trace transformer: joint attention over conditioning tokens and trace tokens, as in CogVideoX.
+
+A trace token carries a patch of the query grid over ``frames_in_channels`` steps. Both streams share the layers' weights and
+are normalised and gated by their own modulation, which comes from time, text and query points (adaLN).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tracegen_model.network.conditioning import Conditioning
+from tracegen_model.network.config import NetworkConfig
+
+TIME_SCALE = 1000.0
+"""Times 0..1 are embedded as 0..1000, the range that sinusoids with periods up to 10000 resolve."""
+
+
+class TraceTransformer(nn.Module):
+    """Predicts the clean traces from noisy ones: data prediction, the best guess of x at t = 1."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self._config = config
+        self.to_tokens = nn.Linear(config.trace_channels, config.width)
+        self.time = nn.Sequential(
+            nn.Linear(config.modulation_width, config.modulation_width),
+            nn.SiLU(),
+            nn.Linear(config.modulation_width, config.modulation_width),
+        )
+        self.blocks = nn.ModuleList(JointBlock(config) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(config.width)
+        self.norm_out = nn.Linear(config.modulation_width, 2 * config.width)
+        self.to_traces = nn.Linear(config.width, config.trace_channels)
+        _initialise_modulation(self.norm_out, gates=())
+        nn.init.normal_(self.to_traces.weight, std=0.02)
+        nn.init.zeros_(self.to_traces.bias)
+        side = config.grid_side // config.patch_side
+        self.register_buffer(
+            "places", sin_cos_positions(config.width, config.frame_groups, side), persistent=False
+        )
+
+    def forward(self, noisy: Tensor, time: Tensor, condition: Conditioning) -> Tensor:
+        """Best guess of the clean traces (B, points, horizon, 3), normalised.
+
+        Args:
+            noisy: (B, points, horizon, 3) normalised increments with noise.
+            time: (B,) 0 = noise only, 1 = clean.
+            condition: What the image and the sentence say.
+        """
+        modulation = self.time(
+            _sinusoid(time * TIME_SCALE, self._config.modulation_width).to(condition.modulation.dtype)
+        )
+        modulation = F.silu(modulation + condition.modulation)
+        trace = condition.trace.repeat(1, self._config.frame_groups, 1)
+        tokens = (
+            self.to_tokens(patchify(noisy, self._config).to(trace.dtype))
+            + trace
+            + self.places.to(trace.dtype)
+        )
+        given = condition.tokens.shape[1]
+        joint = torch.cat([condition.tokens.to(tokens.dtype), tokens], dim=1)
+        for block in self.blocks:
+            joint = block(joint, given, modulation)
+        shift, scale = self.norm_out(modulation)[:, None].chunk(2, dim=-1)
+        out = self.norm(joint[:, given:]) * (1.0 + scale) + shift
+        return unpatchify(self.to_traces(out), self._config)
+
+
+class JointBlock(nn.Module):
+    """Attention and feed-forward over [conditioning, trace] tokens, each stream with its own shift, scale and gate."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width = config.width
+        self._heads = config.heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.modulate_attention = nn.Linear(config.modulation_width, 6 * width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.norm_q = nn.LayerNorm(width // config.heads, eps=1e-6)
+        self.norm_k = nn.LayerNorm(width // config.heads, eps=1e-6)
+        self.out = nn.Linear(width, width)
+        self.norm_feed_forward = nn.LayerNorm(width)
+        self.modulate_feed_forward = nn.Linear(config.modulation_width, 6 * width)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
+        )
+        _initialise_modulation(self.modulate_attention, gates=(2, 5))
+        _initialise_modulation(self.modulate_feed_forward, gates=(2, 5))
+
+    def forward(self, joint: Tensor, given: int, modulation: Tensor) -> Tensor:
+        """``joint`` (B, given + trace tokens, width), the first ``given`` tokens being conditioning."""
+        shift, scale, gate = _per_token(self.modulate_attention(modulation), given, joint.shape[1])
+        joint = joint + gate * self._attend(self.norm_attention(joint) * (1.0 + scale) + shift)
+        shift, scale, gate = _per_token(self.modulate_feed_forward(modulation), given, joint.shape[1])
+        return joint + gate * self.feed_forward(self.norm_feed_forward(joint) * (1.0 + scale) + shift)
+
+    def _attend(self, tokens: Tensor) -> Tensor:
+        batch, length, width = tokens.shape
+        qkv = self.qkv(tokens).view(batch, length, 3, self._heads, width // self._heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        q, k = self.norm_q(q).to(v.dtype), self.norm_k(k).to(v.dtype)
+        logits = (q @ k.transpose(2, 3)) * (width // self._heads) ** -0.5
+        attended = torch.softmax(logits, dim=-1).to(v.dtype) @ v
+        return self.out(attended.transpose(1, 2).reshape(batch, length, width))
+
+
+def patchify(traces: Tensor, config: NetworkConfig) -> Tensor:
+    """(B, points, horizon, 3) to tokens (B, frame_groups * patches, 3 * frames * patch²); channel slowest, then frame."""
+    side, patch = config.grid_side // config.patch_side, config.patch_side
+    split = traces.reshape(-1, side, patch, side, patch, config.frame_groups, config.frames_in_channels, 3)
+    return split.permute(0, 5, 1, 3, 7, 6, 2, 4).reshape(
+        -1, config.frame_groups * side * side, config.trace_channels
+    )
+
+
+def unpatchify(tokens: Tensor, config: NetworkConfig) -> Tensor:
+    """Inverse of :func:`patchify`."""
+    side, patch = config.grid_side // config.patch_side, config.patch_side
+    split = tokens.reshape(-1, config.frame_groups, side, side, 3, config.frames_in_channels, patch, patch)
+    return split.permute(0, 2, 6, 3, 7, 1, 5, 4).reshape(-1, config.points, config.horizon, 3)
+
+
+def sin_cos_positions(width: int, frame_groups: int, side: int) -> Tensor:
+    """(frame_groups * side², width) sin-cos positions: a quarter of the width for time, the rest for column and row."""
+    in_time = width // 4 if frame_groups > 1 else 0
+    in_space = (width - in_time) // 2
+    time, row, column = torch.meshgrid(
+        torch.arange(frame_groups), torch.arange(side), torch.arange(side), indexing="ij"
+    )
+    parts = [(time, in_time), (column, in_space), (row, width - in_time - in_space)]
+    return torch.cat([_sinusoid(place.flatten().float(), size) for place, size in parts if size], dim=-1)
+
+
+def _sinusoid(values: Tensor, width: int) -> Tensor:
+    """(V,) to (V, width): [sin, cos] at frequencies 10000^(-i / (width / 2))."""
+    half = width // 2
+    frequencies = torch.exp(-math.log(10000.0) / half * torch.arange(half, device=values.device))
+    angles = values.float()[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def _per_token(modulation: Tensor, given: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, 6 width) as shift, scale and gate (B, length, width): three of the trace's tokens, three of the given ones."""
+    parts = modulation[:, None].chunk(6, dim=-1)
+    shift, scale, gate = (
+        torch.cat([parts[i + 3].expand(-1, given, -1), parts[i].expand(-1, length - given, -1)], dim=1)
+        for i in range(3)
+    )
+    return shift, scale, gate
+
+
+def _initialise_modulation(layer: nn.Linear, gates: tuple[int, ...]) -> None:
+    """Start as a plain pre-norm transformer: shift 0, scale 0, gate 1."""
+    nn.init.normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+    with torch.no_grad():
+        for gate in gates:
+            layer.bias.view(6, -1)[gate] = 1.0
