@@ -1,0 +1,281 @@
+"""``sim_node``: the simulated cell behind the topics, services and actions of a real one, on simulated time.
+
+It publishes ``/clock``, so that every other node runs on its time. Outside lockstep it keeps pace with the wall clock or
+falls behind it; in lockstep physics stands still after every image until the command computed from it has come, so that a
+run is the same on any machine.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMessage
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from fr3_sim.nodes.gripper_server import GripperServer
+from fr3_sim.nodes.sim_parameters import SimParameters, declare_scene_parameters, read_scene_parameters
+from fr3_sim.scene import ARM_JOINTS
+from fr3_sim.simulation import JOINT_NAMES, STEP_NS, RgbdFrame, Simulation
+from fr3_sim.trajectory_executor import CommandError, TrajectoryCommand
+from tracegen_ros.messages import (
+    MessageError,
+    decode_joint_trajectory,
+    decode_stamp,
+    encode_colour,
+    encode_depth,
+    encode_header,
+    encode_intrinsics,
+    encode_joint_state,
+    encode_stamp,
+    seconds_from,
+)
+from tracegen_ros.parameters import ParameterError, declare_parameters
+from tracegen_ros.qos import SENSOR
+from tracegen_ros.spinning import run_node
+
+NAME = "fr3_sim"
+BASE_FRAME = "fr3_link0"
+CAMERA_FRAME = "camera_color_optical_frame"
+
+TRAJECTORY_TOPIC = "/joint_trajectory_controller/joint_trajectory"
+GRIPPER_ACTION = "/fr3_gripper/gripper_action"
+COLOUR_TOPIC = "/camera/camera/color/image_raw"
+COLOUR_INFO_TOPIC = "/camera/camera/color/camera_info"
+DEPTH_TOPIC = "/camera/camera/aligned_depth_to_color/image_raw"
+DEPTH_INFO_TOPIC = "/camera/camera/aligned_depth_to_color/camera_info"
+
+STATE_PERIOD_NS = 10_000_000
+"""Simulated time between joint states, and between ticks of the clock [ns]: 100 Hz."""
+
+LONGEST_DEBT_S = 0.1
+"""What the simulator is behind its pace beyond this [s] is forgiven: it does not race to catch up."""
+
+CATCH_UP = 2.0
+"""A simulator that is behind runs at most this much faster than its pace."""
+
+REMINDER_PERIOD_S = 0.3
+"""In lockstep an image that waits for its command is published again this often [s of wall time]."""
+
+
+class SimNode(Node):
+    """Runs the simulation in ROS's own thread, which also owns the GL context: no locks, one order of events."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME)
+        self._settings = declare_parameters(self, SimParameters)
+        if self._settings.lockstep and not self._settings.publish_camera:
+            raise ParameterError("lockstep waits for the answer to an image: it needs publish_camera")
+        declare_scene_parameters(self)
+        self._scene_parameters = read_scene_parameters(self)
+        self._simulation = Simulation(self._scene_parameters.options)
+        self._clock_publisher = self.create_publisher(ClockMessage, "/clock", 10)
+        self._joint_states = self.create_publisher(JointState, "/joint_states", 50)
+        self._colour = self.create_publisher(Image, COLOUR_TOPIC, SENSOR)
+        self._colour_info = self.create_publisher(CameraInfo, COLOUR_INFO_TOPIC, SENSOR)
+        self._depth = self.create_publisher(Image, DEPTH_TOPIC, SENSOR)
+        self._depth_info = self.create_publisher(CameraInfo, DEPTH_INFO_TOPIC, SENSOR)
+        self._gripper = GripperServer(self, self._simulation, GRIPPER_ACTION)
+        self.create_subscription(JointTrajectory, TRAJECTORY_TOPIC, self._on_trajectory, 10)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.create_service(Trigger, "~/report", self._on_report)
+        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
+        self._pace = self.create_timer(self._pace_period_s(), self._run, clock=self._steady_clock)
+        if self._settings.lockstep:
+            self.create_timer(REMINDER_PERIOD_S, self._remind, clock=self._steady_clock)
+        self._due_s = time.monotonic()
+        self._reset()
+
+    # Time
+
+    def _pace_period_s(self) -> float:
+        factor = self._settings.real_time_factor
+        if self._settings.lockstep or factor == 0.0:
+            return 1e-4
+        return STATE_PERIOD_NS * 1e-9 / factor / CATCH_UP
+
+    def _run(self) -> None:
+        """Go on for a while; called as often as the pace allows."""
+        if self._settings.lockstep:
+            # To the next image in one go: whatever arrives meanwhile takes effect there, not somewhere on the way.
+            while not self._frozen:
+                self._advance()
+            self._pace.cancel()
+            return
+        factor = self._settings.real_time_factor
+        now_s = time.monotonic()
+        if factor > 0.0 and now_s < self._due_s:
+            return
+        before_ns = self._simulation.now_ns
+        self._advance()
+        if factor > 0.0:
+            took_s = seconds_from(self._simulation.now_ns - before_ns) / factor
+            self._due_s = max(self._due_s + took_s, now_s - LONGEST_DEBT_S)
+
+    def _advance(self) -> None:
+        """To the next moment at which something is published."""
+        simulation = self._simulation
+        goal_ns = min(self._next_state_ns, self._next_frame_ns)
+        while simulation.now_ns < goal_ns:
+            simulation.step()
+        self._gripper.update()
+        self._publish_state()
+        if simulation.now_ns >= self._next_state_ns:
+            self._next_state_ns += STATE_PERIOD_NS
+        if simulation.now_ns >= self._next_frame_ns:
+            self._take_frame()
+
+    def _schedule_next_frame(self) -> None:
+        """Frames are evenly spaced in simulated time, rounded up to whole physics steps."""
+        self._frame_count += 1
+        elapsed_ns = self._frame_count * 1e9 / self._settings.camera_rate_hz
+        self._next_frame_ns = self._scene_start_ns + int(np.ceil(elapsed_ns / STEP_NS - 1e-6)) * STEP_NS
+
+    # What is published
+
+    def _publish_state(self) -> None:
+        simulation = self._simulation
+        reading = simulation.joint_state()
+        self._clock_publisher.publish(ClockMessage(clock=encode_stamp(simulation.now_ns)))
+        header = encode_header(reading.stamp_ns, BASE_FRAME)
+        self._joint_states.publish(
+            encode_joint_state(JOINT_NAMES, reading.positions, reading.velocities, header)
+        )
+
+    def _take_frame(self) -> None:
+        self._schedule_next_frame()
+        if not self._settings.publish_camera:
+            return
+        self._frame = self._simulation.render()
+        self._frozen = self._settings.lockstep
+        self._publish_frame(self._frame)
+
+    def _publish_frame(self, frame: RgbdFrame) -> None:
+        header = encode_header(frame.stamp_ns, CAMERA_FRAME)
+        info = encode_intrinsics(frame.intrinsics, header)
+        self._colour_info.publish(info)
+        self._depth_info.publish(info)
+        self._colour.publish(encode_colour(frame.colour, header))
+        self._depth.publish(encode_depth(frame.depth_m, header))
+
+    def _remind(self) -> None:
+        """Images are best effort and nodes may come late: show again what is waited for."""
+        if self._frozen and self._frame is not None:
+            self._publish_state()
+            self._publish_frame(self._frame)
+
+    # What is commanded
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        stamp_ns = decode_stamp(message.header.stamp)
+        try:
+            self._simulation.command_trajectory(_command_of(message))
+            self._trajectories += 1
+        except (CommandError, MessageError) as error:
+            self._refused.append(str(error))
+            self.get_logger().warning(f"trajectory refused, nothing moves because of it: {error}")
+        if self._frozen and self._frame is not None and stamp_ns >= self._frame.stamp_ns:
+            self._frozen = False
+            self._pace.reset()
+
+    # For judges
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            self._scene_parameters = read_scene_parameters(self)
+        except ParameterError as error:
+            response.success, response.message = False, str(error)
+            return response
+        self._reset()
+        simulation = self._simulation
+        task = simulation.task
+        response.success = True
+        response.message = json.dumps(
+            {
+                "seed": simulation.seed,
+                "stamp_ns": simulation.now_ns,
+                "block_colours": list(simulation.layout.block_colours),
+                "zone_colours": list(simulation.layout.zone_colours),
+                "block": task.block,
+                "zone": task.zone,
+            }
+        )
+        return response
+
+    def _reset(self) -> None:
+        scene = self._scene_parameters
+        self._gripper.abort()
+        self._simulation.reset(scene.seed, scene.task, scene.options)
+        self._scene_start_ns = self._simulation.now_ns
+        self._next_state_ns = self._scene_start_ns + STATE_PERIOD_NS
+        self._frame_count = 0
+        self._trajectories = 0
+        self._refused: list[str] = []
+        self._frame: RgbdFrame | None = None
+        self._frozen = False
+        self._publish_state()
+        self._take_frame()
+        self._pace.reset()
+        block, zone = self._simulation.task.colours(self._simulation.layout)
+        self.get_logger().info(f"scene {scene.seed}: {block} block, {zone} zone")
+
+    def _on_report(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        simulation = self._simulation
+        record = simulation.command_record()
+        speed = np.abs(np.diff(record.positions, axis=0)).max() / (STEP_NS * 1e-9) if len(record.times_s) > 1 else 0.0
+        report = {
+            "seed": simulation.seed,
+            "stamp_ns": simulation.now_ns,
+            "elapsed_s": seconds_from(simulation.now_ns - self._scene_start_ns),
+            "outcome": simulation.task_outcome().as_dict(),
+            "arm_at_rest": simulation.arm_at_rest,
+            "block_pushed": simulation.block_pushed,
+            "frames": self._frame_count,
+            "trajectories": self._trajectories,
+            "refused": self._refused,
+            "fastest_joint_rad_s": float(speed),
+            "commands_file": "",
+        }
+        folder = self.get_parameter("report_folder").value
+        try:
+            if folder:
+                path = Path(folder) / f"commands_{simulation.seed}.npz"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(path, times_s=record.times_s, positions=record.positions, joints=np.array(ARM_JOINTS))
+                report["commands_file"] = str(path)
+        except OSError as error:
+            response.success, response.message = False, f"cannot write the recorded commands: {error}"
+            return response
+        response.success, response.message = True, json.dumps(report)
+        return response
+
+    def destroy_node(self) -> None:
+        """Release the camera, then the node."""
+        self._simulation.close()
+        super().destroy_node()
+
+
+def _command_of(message: JointTrajectory) -> TrajectoryCommand:
+    """The message's motion in the arm's joint order, with what its points carry and no more."""
+    samples = decode_joint_trajectory(message, ARM_JOINTS)
+    has_velocities = all(len(point.velocities) > 0 for point in message.points)
+    has_accelerations = has_velocities and all(len(point.accelerations) > 0 for point in message.points)
+    return TrajectoryCommand(
+        start_s=seconds_from(samples.start_ns),
+        times_s=samples.times_s,
+        positions=samples.positions,
+        velocities=samples.velocities if has_velocities else None,
+        accelerations=samples.accelerations if has_accelerations else None,
+    )
+
+
+def main() -> None:
+    """Entry point of ``ros2 run fr3_sim sim_node``."""
+    sys.exit(run_node(SimNode))
