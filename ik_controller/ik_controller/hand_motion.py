@@ -28,6 +28,9 @@ OUTLIER_FACTOR = 3.0
 OUTLIER_FLOOR = 0.006
 """Distance below which no point is an outlier [m]."""
 
+FITTING_ROUNDS = 2
+"""Fits, each without the outliers of the one before."""
+
 SMOOTHING_STEPS = 2
 """Half window of the triangular smoothing along the path [steps]."""
 
@@ -78,64 +81,75 @@ def estimate_hand_motion(
         The motion; with no usable step it has a single row.
     """
     origin = tcp_in_base[:3, 3]
-    start = points_in_base[0] - origin
-    valid = np.isfinite(points_in_base).all(axis=-1) & np.isfinite(start).all(axis=-1)
+    valid = np.isfinite(points_in_base).all(axis=-1)
+    valid &= valid[0]
     usable = valid.sum(axis=1) >= max(1, min_points)
     end = len(usable) if usable.all() else int(np.argmin(usable))
-    positions, yaws, support, residuals = [origin.copy()], [0.0], [int(valid[0].sum())], [0.0]
-    rotation_observed = False
-    for step in range(1, end):
-        here = valid[step]
-        a, b = start[here], points_in_base[step, here] - origin
-        kept = np.ones(len(a), dtype=bool)
-        for _ in range(2):
-            yaw = _fit_yaw(a[kept], b[kept])
-            rotation_observed |= yaw is not None
-            angle = (
-                yaws[-1]
-                if yaw is None
-                else yaws[-1] + float(np.clip(_wrap(yaw - yaws[-1]), -MAX_TURN_PER_STEP, MAX_TURN_PER_STEP))
-            )
-            moved = b - _turn(a, angle)
-            translation = np.median(moved[kept], axis=0)
-            distance = np.linalg.norm(moved - translation, axis=1)
-            agrees = distance <= max(OUTLIER_FLOOR, OUTLIER_FACTOR * float(np.median(distance)))
-            if agrees.sum() < max(1, len(a) // 2):
-                break
-            kept = agrees
-        # The mean of the points that agree has less noise than their median.
-        translation = moved[kept].mean(axis=0)
-        positions.append(origin + translation)
-        yaws.append(angle)
-        support.append(int(kept.sum()))
-        residuals.append(float(np.median(distance)))
+    if end < 2:
+        single = np.zeros(1)
+        return HandMotion(origin[None].copy(), single, np.array([int(valid[0].sum())]), single, False)
+    kept = valid[:end]
+    moved = np.where(kept[..., None], points_in_base[:end] - origin, 0.0)
+    start = moved[0]
+    for _ in range(FITTING_ROUNDS):
+        observed, yaws = _fit_yaws(start, moved, kept)
+        shifts = moved - _turned(start, yaws)
+        centre = _medians(shifts, kept[..., None])
+        distance = np.linalg.norm(shifts - centre[:, None], axis=-1)
+        typical = _medians(distance, kept)
+        agrees = kept & (distance <= np.maximum(OUTLIER_FLOOR, OUTLIER_FACTOR * typical)[:, None])
+        enough = 2 * agrees.sum(axis=1) >= kept.sum(axis=1)
+        kept = np.where(enough[:, None], agrees, kept)
+    # The mean of the points that agree has less noise than their median.
+    weights = kept / np.maximum(kept.sum(axis=1), 1)[:, None]
+    positions = origin + np.einsum("kh,khi->ki", weights, moved - _turned(start, yaws))
+    positions[0] = origin
     return HandMotion(
-        positions=_smooth(np.array(positions)),
-        yaws=_smooth(np.array(yaws)[:, None])[:, 0],
-        support=np.array(support),
-        residual=np.array(residuals),
-        rotation_observed=rotation_observed,
+        positions=_smooth(positions),
+        yaws=_smooth(yaws[:, None])[:, 0],
+        support=kept.sum(axis=1),
+        residual=typical,
+        rotation_observed=bool(observed.any()),
     )
 
 
-def _fit_yaw(a: FloatArray, b: FloatArray) -> float | None:
-    """Rotation about z that turns ``a`` (H, 3) towards ``b`` (H, 3) [rad]; None where the points cannot tell."""
-    if len(a) < MIN_POINTS_FOR_ROTATION:
-        return None
-    a0, b0 = a[:, :2] - a[:, :2].mean(axis=0), b[:, :2] - b[:, :2].mean(axis=0)
-    if np.sqrt(np.square(a0).sum() / len(a)) < MIN_SPREAD_FOR_ROTATION:
-        return None
-    sine = (a0[:, 0] * b0[:, 1] - a0[:, 1] * b0[:, 0]).sum()
-    return float(np.arctan2(sine, (a0 * b0).sum()))
+def _fit_yaws(
+    start: FloatArray, moved: FloatArray, kept: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Rotation about z from ``start`` (H, 3) to each step of ``moved`` (K, H, 3), using the ``kept`` (K, H) points.
+
+    Returns:
+        (K,) whether the points can tell, and (K,) the rotation [rad]; where they cannot, the one before goes on.
+    """
+    count = kept.sum(axis=1)
+    weights = kept / np.maximum(count, 1)[:, None]
+    a = start[None, :, :2] - np.einsum("kh,hi->ki", weights, start[:, :2])[:, None]
+    b = moved[..., :2] - np.einsum("kh,khi->ki", weights, moved[..., :2])[:, None]
+    spread = np.sqrt(np.einsum("kh,khi->k", weights, np.square(a)))
+    observed = (count >= MIN_POINTS_FOR_ROTATION) & (spread >= MIN_SPREAD_FOR_ROTATION)
+    sine = np.einsum("kh,kh->k", weights, a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
+    measured = np.arctan2(sine, np.einsum("kh,khi->k", weights, a * b))
+    yaws = np.zeros(len(moved))
+    for step in range(1, len(yaws)):
+        turn = (measured[step] - yaws[step - 1] + np.pi) % (2 * np.pi) - np.pi if observed[step] else 0.0
+        yaws[step] = yaws[step - 1] + min(max(turn, -MAX_TURN_PER_STEP), MAX_TURN_PER_STEP)
+    return observed, yaws
 
 
-def _turn(points: FloatArray, yaw: float) -> FloatArray:
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    return points @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+def _turned(points: FloatArray, yaws: FloatArray) -> FloatArray:
+    """(K, H, 3) ``points`` (H, 3) rotated about z by each of ``yaws`` (K,) [rad]."""
+    cos, sin = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
+    x, y, z = points.T
+    return np.stack([cos * x - sin * y, sin * x + cos * y, np.broadcast_to(z, (len(yaws), len(z)))], axis=-1)
 
 
-def _wrap(angle: float) -> float:
-    return float((angle + np.pi) % (2 * np.pi) - np.pi)
+def _medians(values: FloatArray, kept: NDArray[np.bool_]) -> FloatArray:
+    """Median of ``values`` (K, H, ...) over axis 1, of those ``kept``; at least one of each row is."""
+    ordered = np.sort(np.where(kept, values, np.inf), axis=1)
+    count = np.broadcast_to(kept, values.shape).sum(axis=1, keepdims=True)
+    low = np.take_along_axis(ordered, (count - 1) // 2, axis=1)
+    high = np.take_along_axis(ordered, count // 2, axis=1)
+    return (low[:, 0] + high[:, 0]) / 2
 
 
 def _smooth(values: FloatArray) -> FloatArray:

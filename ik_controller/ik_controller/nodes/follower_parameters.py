@@ -51,6 +51,9 @@ class FollowerParameters:
         minimum=0.05,
         maximum=10.0,
     )
+    joint_timeout_s: float = parameter(
+        0.3, "Joint states older than this [s, node clock] count as missing", minimum=0.01, maximum=5.0
+    )
     joint_gap_s: float = parameter(
         0.1, "Joint states further apart than this [s] are not interpolated", minimum=0.001, maximum=1.0
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,6 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from trajectory_msgs.msg import JointTrajectory
 
 from ik_controller.follower import (
-    FollowerConfig,
     FollowerInput,
     FollowerOutput,
     FollowerState,
@@ -73,6 +73,9 @@ _WATCHDOG_PERIOD_S = 0.02
 _PATIENCE_PERIOD_S = 0.1
 _DEPTH_IMAGES_KEPT = 30
 
+_CLOCK_SET_BACK_NS = nanoseconds_from(1.0)
+"""A clock this much behind the last update [ns] was set back; less is a message that is late."""
+
 _EPOCH_NS = nanoseconds_from(1e6)
 """The core's time starts at a multiple of this [ns]: seconds since 1970 would cost a float seven digits."""
 
@@ -88,10 +91,15 @@ class _Observation:
 
 
 class TraceFollowerNode(LifecycleNode):
-    """Moves the arm along the newest traces for as long as there is an instruction and it is enabled."""
+    """Moves the arm along the newest traces for as long as there is an instruction and it is enabled.
 
-    def __init__(self) -> None:
+    Args:
+        make_follower: How the motion core is made at configure.
+    """
+
+    def __init__(self, make_follower: Callable[[RobotModel], TraceFollower] = TraceFollower) -> None:
         super().__init__(NAME)
+        self._make_follower = make_follower
         self._settings = declare_parameters(self, FollowerParameters)
         self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._active = False
@@ -107,7 +115,7 @@ class TraceFollowerNode(LifecycleNode):
             self.get_logger().fatal(f"cannot build the robot model: {error}")
             return TransitionCallbackReturn.FAILURE
         self.get_logger().info(f"joint limits in force: {self._robot.limits.name}")
-        self._follower = TraceFollower(self._robot, FollowerConfig())
+        self._follower = self._make_follower(self._robot)
         self._follower.enable(parameters.enabled)
         self._enabled = parameters.enabled
         self._latency = LatencyWindow()
@@ -137,6 +145,7 @@ class TraceFollowerNode(LifecycleNode):
         """Listen, and follow from now on."""
         parameters = self._settings
         self._joints = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
+        self._finger_width: float | None = None
         self._depths: OrderedDict[int, Image] = OrderedDict()
         self._intrinsics: CameraIntrinsics | None = None
         self._camera_in_base: dict[str, NDArray[np.float64]] = {}
@@ -212,7 +221,7 @@ class TraceFollowerNode(LifecycleNode):
     def _on_joint_state(self, message: JointState) -> None:
         try:
             fingers = decode_joint_state(message, FINGER_JOINTS)
-            self._gripper.add_width(fingers.stamp_ns, float(fingers.positions.sum()))
+            self._finger_width = float(fingers.positions.sum())
         except MissingJointError:
             pass  # A gripper may publish its joints in messages of its own.
         except MessageError as error:
@@ -291,10 +300,8 @@ class TraceFollowerNode(LifecycleNode):
         """Look after the motion when traces fail to come."""
         if not self._active or self._settings.lockstep:
             return
-        now_ns = self.get_clock().now().nanoseconds
-        if now_ns < self._updated_ns:
-            self._updated_ns = now_ns
-        if now_ns - self._updated_ns >= nanoseconds_from(self._settings.tick_after_s):
+        since_ns = self.get_clock().now().nanoseconds - self._updated_ns
+        if since_ns >= nanoseconds_from(self._settings.tick_after_s) or since_ns <= -_CLOCK_SET_BACK_NS:
             self._tick()
 
     def _lose_patience(self) -> None:
@@ -315,10 +322,10 @@ class TraceFollowerNode(LifecycleNode):
 
     def _update(self, observation: _Observation | None, camera_in_base: NDArray[np.float64] | None) -> None:
         started_s = time.monotonic()
-        now_ns = self.get_clock().now().nanoseconds
-        if observation is not None:
-            now_ns = max(now_ns, observation.stamp_ns)
+        now_ns = self._now_ns(observation)
         newest = self._joints.newest
+        if newest is not None and now_ns - newest.stamp_ns > nanoseconds_from(self._settings.joint_timeout_s):
+            newest = None
         inputs = FollowerInput(
             now_s=seconds_from(now_ns - self._epoch_ns),
             trace_stamp_s=None
@@ -330,8 +337,9 @@ class TraceFollowerNode(LifecycleNode):
             depth_m=None if observation is None else self._depth_at(observation.stamp_ns),
             joints_at_trace=None if observation is None else self._joints.positions_at(observation.stamp_ns),
             joint_state_now=None if newest is None else (newest.positions, newest.velocities),
-            finger_width_m=self._gripper.width,
-            gripper_busy=self._gripper.busy(now_ns if newest is None else newest.stamp_ns),
+            finger_width_m=self._finger_width,
+            # Fingers that report their opening are watched by the core, in the time of the stamps.
+            gripper_busy=self._finger_width is None and self._gripper.busy,
         )
         self._updated_ns = now_ns
         try:
@@ -361,7 +369,17 @@ class TraceFollowerNode(LifecycleNode):
         self.get_logger().info(
             f"gripper: open to {1e3 * output.gripper.width:.0f} mm, {output.gripper.max_effort:.0f} N"
         )
-        self._gripper.command(output.gripper.width, output.gripper.max_effort, self._updated_ns, on_answer)
+        self._gripper.send(output.gripper.width, output.gripper.max_effort, on_answer)
+
+    def _now_ns(self, observation: _Observation | None) -> int:
+        """The node's time, but neither before the stamp of ``observation`` nor before the last update.
+
+        Simulated time comes as messages, and those may come after the image that they belong to.
+        """
+        now_ns = self.get_clock().now().nanoseconds
+        if observation is not None:
+            now_ns = max(now_ns, observation.stamp_ns)
+        return self._updated_ns if 0 < self._updated_ns - now_ns < _CLOCK_SET_BACK_NS else now_ns
 
     def _send(self, output: FollowerOutput, stages_s: dict[str, float], decided_s: float) -> None:
         """Publish what was decided."""
