@@ -1,1 +1,1 @@
-"""From predicted traces to robot motion: continuous, inside the robot's limits, and without ROS (nodes are in ``nodes/``)."""
+"""From predicted traces to robot motion: continuous, inside the limits, and without ROS (which is in ``nodes/``)."""

@@ -1,8 +1,8 @@
 """The camera's calibration error near the hand, seen on the hand itself.
 
-Where the hand is, forward kinematics knows to a millimetre. What the camera sees of it, placed by a calibration that is off,
-lies beside it by a translation that is nearly the same for everything near the hand. It is found by shifting the seen
-points onto the hand's shape (Gauss-Newton on the signed distance d_i(b), with outliers weighted down):
+Where the hand is, forward kinematics knows to a millimetre. What the camera sees of it, placed by a calibration that
+is off, lies beside it by a translation that is nearly the same for everything near the hand. It is found by shifting
+the seen points onto the hand's shape (Gauss-Newton on the signed distance d_i(b), with outliers weighted down):
 
     min_b  sum_i w_i d(p_i - b)^2 + stiffness |b - b_prior|^2
 """

@@ -1,8 +1,8 @@
 """The trace follower: traces and robot state in, joint trajectories and gripper commands out.
 
-While following, every trace grid replaces the motion under way. Near a grasp or a release the follower commits: it finishes
-the approach to a height measured by depth, moves the fingers, looks whether they hold something, and returns to following.
-All decisions are functions of the inputs; there is no clock, no thread and no randomness here.
+While following, every trace grid replaces the motion under way. Near a grasp or a release the follower commits: it
+finishes the approach to a height measured by depth, moves the fingers, looks whether they hold something, and returns
+to following. All decisions are functions of the inputs; there is no clock, no thread and no randomness here.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class FollowerConfig:
     Attributes:
         command_lead_s: Time between deciding and the start of a new trajectory [s]; covers transport to the controller.
         commit_distance: A grasp or release nearer than this along the path is carried out without replanning [m].
-        commit_radius: ... and so is one whose place is this near sideways [m] and nearer than ``commit_drop`` along the path.
+        commit_radius: ... and so is one whose place is this near sideways [m] and nearer than ``commit_drop`` along
+            the path.
         commit_drop: See ``commit_radius`` [m].
         centring_distance: A grasp is moved sideways onto an object seen this near to it [m].
         approach_clearance: The last part of an approach goes straight down from this height above its goal [m].
@@ -73,7 +74,8 @@ class FollowerConfig:
         stuck_height: ... where it is at most this high over the table [m].
         stuck_count: So many of them in a row are believed.
         max_empty_grasps: After so many grasps of nothing in a row the follower gives up.
-        default_grip_height: Height of the tool centre point over an object's underside where the grasp was not seen [m].
+        default_grip_height: Height of the tool centre point over an object's underside where the grasp was not seen
+            [m].
         reanchor_error: A standing arm this far from its last command was moved by someone else [rad].
         workspace: Where the hand may go and how fast.
         events: When fingers close and open.
@@ -411,7 +413,7 @@ class TraceFollower:
         self._phase = _Phase.RETREAT
         pose = self.robot.tcp_in_base(self._motion.state_at(start_s).position)
         here, now = pose[:3, 3], heading(pose[:3, :3])
-        above = self.config.workspace.clamp_from(here, here + [0.0, 0.0, self.config.retreat_height])
+        above = self.config.workspace.clamp_from(here, here + np.array([0.0, 0.0, self.config.retreat_height]))
         path = straight_moves([here, above], [now, now], self._metres_per_radian())
         health: dict[str, float | int | str] = {}
         words = ""

@@ -7,10 +7,10 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from tracegen_model.camera import CameraIntrinsics
-from tracegen_model.trace_grid import TraceGrid
 
 from ik_controller.joint_trajectory import JointTrajectory
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.trace_grid import TraceGrid
 
 FloatArray = NDArray[np.float64]
 

@@ -1,9 +1,9 @@
 """When the fingers close and open, read from the traces, which carry no gripper signal.
 
 Two witnesses are fused. *Co-motion*: at a grasp a point that stood still begins to move with the hand, at a release one
-that moved with the hand stops; the step is the least-squares change point. *Turn-around*: the hand comes down, and goes up
-again; the step is the lowest one. Where both speak of nearly the same step, the turn-around has it, because it is the
-sharper one.
+that moved with the hand stops; the step is the least-squares change point. *Turn-around*: the hand comes down, and
+goes up again; the step is the lowest one. Where both speak of nearly the same step, the turn-around has it, because
+it is the sharper one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class EventConfig:
         explained_at_release: Likewise for a release, against "moves with the hand to the end".
         dip_descent: A turn-around counts only after this much descent [m], or a lift after a grasp reads as a release.
         dip_rise: ... and before this much rise [m].
-        dip_height: ... and where the hand is at most this high over the surface below [m]: learned traces turn too early.
+        dip_height: ... and where the hand is at most this high over the surface below [m]: learned traces turn too
+            early.
         fusion_steps: Witnesses this near to each other speak of the same event [steps].
         object_reach: Points that may be in the fingers lie within this distance of the tool centre point [m].
     """
@@ -126,7 +127,7 @@ def find_turn_around(hand_z: FloatArray, heights: FloatArray, config: EventConfi
 def grasp_change_point(
     hand_positions: FloatArray, points: FloatArray, config: EventConfig
 ) -> tuple[int, float] | None:
-    """Step at which points go from standing still to moving with the hand, and how much of their motion that explains."""
+    """Step at which points that stood begin to move with the hand, and how much of their motion that explains."""
     moves = _displacements(points)
     moves = moves[:, np.linalg.norm(moves[-3:].mean(axis=0), axis=-1) > config.moved_distance]
     if moves.shape[1] == 0:

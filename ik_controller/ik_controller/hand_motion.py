@@ -1,7 +1,7 @@
 """How the hand moves, according to the points that ride it.
 
-A rigid body's points move by one rotation and one translation per step; that is fitted robustly where the points can tell
-a rotation, else the orientation is held and the median displacement taken.
+A rigid body's points move by one rotation and one translation per step; that is fitted robustly where the points can
+tell a rotation, else the orientation is held and the median displacement taken.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""How the hand is held along a path: straight down, turned as the traces say, tilted where the arm could not reach otherwise.
+"""How the hand is held along a path: straight down, turned as the traces say, tilted where the arm could not reach
+otherwise.
 
-Traces carry no orientation. On a table the hand points down; only its heading (rotation about the vertical) is observed.
-Close to its base the arm would have to fold its fourth joint beyond the limit to point straight down, so the fingertips lean
-towards the base there (``test_hand_orientation`` checks that the rectangular limits suffice for every table position of
-the demo).
+Traces carry no orientation. On a table the hand points down; only its heading (rotation about the vertical) is
+observed. Close to its base the arm would have to fold its fourth joint beyond the limit to point straight down, so
+the fingertips lean towards the base there (``test_hand_orientation`` checks that the rectangular limits suffice for
+every table position of the demo).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def hand_rotations(positions: FloatArray, headings: FloatArray) -> FloatArray:
 
 
 def reach_tilt(positions: FloatArray) -> FloatArray:
-    """(K, 3, 3) rotation that leans the fingertips towards the base, the more the nearer ``positions`` (K, 3) [m] are to it."""
+    """(K, 3, 3) lean of the fingertips towards the base, the more the nearer ``positions`` (K, 3) [m] are to it."""
     radius = np.maximum(np.linalg.norm(positions[:, :2], axis=1), 1e-6)
     share = np.clip((TILT_FREE_RADIUS - radius) / (TILT_FREE_RADIUS - FULL_TILT_RADIUS), 0.0, 1.0)
     angle = FULL_TILT * share**2 * (3.0 - 2.0 * share)

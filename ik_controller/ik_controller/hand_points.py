@@ -59,7 +59,7 @@ def find_hand_points(
 
 
 def signed_distance(points_in_base: FloatArray, frame_in_base: FloatArray, boxes: FloatArray) -> FloatArray:
-    """(N,) distance [m] of ``points_in_base`` (N, 3) to the union of ``boxes`` (B, 2, 3), negative inside, inf if invalid."""
+    """(N,) distance [m] of points (N, 3) to the union of ``boxes`` (B, 2, 3), negative inside, inf where invalid."""
     local = (points_in_base - frame_in_base[:3, 3]) @ frame_in_base[:3, :3]
     centre, half = boxes.mean(axis=1), np.diff(boxes, axis=1)[:, 0] / 2
     beyond = np.abs(local[:, None] - centre) - half

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 
@@ -34,9 +35,9 @@ def lift_traces(
 ) -> FloatArray:
     """Traces in the base frame, shifted so that each starts on the measured surface.
 
-    A network's depth may be off-scale, its displacements much less so. Where a depth image is given, each trace keeps its
-    displacements and starts at the measured point of its start pixel; where the image has no reading, the trace's own start
-    stays.
+    A network's depth may be off-scale, its displacements much less so. Where a depth image is given, each trace keeps
+    its displacements and starts at the measured point of its start pixel; where the image has no reading, the trace's
+    own start stays.
 
     Args:
         traces: Predicted traces in the camera frame.
@@ -91,7 +92,7 @@ def check_rigid(pose: FloatArray, tolerance: float = 1e-3) -> None:
     error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
     if error > tolerance or np.linalg.det(rotation) < 0.0:
         raise LiftingError(
-            f"the camera pose's rotation is not orthonormal (off by {error:.2g}); check the calibration file's quaternion"
+            f"the camera pose's rotation is not orthonormal (off by {error:.2g}); check the calibration file"
         )
 
 

@@ -74,7 +74,7 @@ def time_along_path(
 
 
 def time_to_rest(bounds: PathSpeed, period: float) -> TimeLaw:
-    """Slow the clock of a motion from full rate to standstill: rate 1 to 0, within acceleration and jerk of ``bounds``."""
+    """Slow a motion's clock from full rate to standstill: rate 1 to 0, within acceleration and jerk of ``bounds``."""
     return _solve(ruckig.ControlInterface.Velocity, 0.0, 1.0, 0.0, bounds, period)
 
 
@@ -101,7 +101,8 @@ def _solve(
     result = ruckig.Ruckig(1).calculate(problem, solution)
     if result not in (ruckig.Result.Working, ruckig.Result.Finished):
         raise TimingError(
-            f"no time law over {target:.4f} from speed {speed:.4f}, acceleration {acceleration:.4f} within {bounds}: {result}"
+            f"no time law over {target:.4f} from speed {speed:.4f}, acceleration {acceleration:.4f} "
+            f"within {bounds}: {result}"
         )
     duration = max(solution.duration, 1e-3)
     samples = max(2, int(np.ceil(duration / period)) + 1)

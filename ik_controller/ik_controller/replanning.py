@@ -1,12 +1,12 @@
 """A new motion that replaces one under way, with no step in position, velocity or acceleration.
 
-The new motion is a path with a time law, q_path(s(t)), plus what the arm's state at the switch differs from it, brought to
-zero by a quintic:
+The new motion is a path with a time law, q_path(s(t)), plus what the arm's state at the switch differs from it,
+brought to zero by a quintic:
 
     q(t) = q_path(s(t)) + e(t),   e(0), e'(0), e''(0) = state - path,   e(T) = e'(T) = e''(T) = 0.
 
-Every candidate is checked against the joint limits on a dense sampling; one that leaves them is tried again slower. Where
-none stays inside, the caller keeps the motion under way, which is inside and ends at rest.
+Every candidate is checked against the joint limits on a dense sampling; one that leaves them is tried again slower.
+Where none stays inside, the caller keeps the motion under way, which is inside and ends at rest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LIMIT_SHARE = 0.95
 """Planned motion uses at most this share of a velocity, acceleration or jerk bound."""
 
 PLANNING_JERK = 1500.0
-"""Joint jerk that planned motion stays under [rad/s³]; the hardware's own bound is rougher than a gripped object likes."""
+"""Joint jerk that planned motion stays under [rad/s³]; the hardware's bound is rougher than a held object likes."""
 
 CANDIDATES = ((1.0, 0.25), (1.0, 0.5), (0.7, 0.5), (0.5, 0.8), (0.3, 1.2), (0.15, 1.6))
 """What is tried in turn: factor on the speed along the path, and duration of the mismatch's decay [s]."""
@@ -94,7 +94,7 @@ def plan_along(
 
 
 def plan_rest(state: JointState, limits: JointLimits) -> Plan | None:
-    """Come to rest from ``state``, going on a little in the direction of motion; None where no candidate stays inside."""
+    """Come to rest from ``state``, going on a little the way it moves; None where no candidate stays inside."""
     for duration in REST_TIMES:
         target = state.position + state.velocity * duration / 2
         mismatch = JointState(state.position - target, state.velocity, state.acceleration)
@@ -107,8 +107,8 @@ def plan_rest(state: JointState, limits: JointLimits) -> Plan | None:
 def slow_to_rest(motion: JointTrajectory, time_s: float, limits: JointLimits) -> JointTrajectory:
     """Come to rest on the way that ``motion`` was going, by slowing its clock from ``time_s`` [s] on.
 
-    The arm leaves neither the path that was found safe nor the limits. Where slowing down would break one (a steep braking
-    that is under way already), the motion's own end is kept: it is at rest as well.
+    The arm leaves neither the path that was found safe nor the limits. Where slowing down would break one (a steep
+    braking that is under way already), the motion's own end is kept: it is at rest as well.
     """
     remaining = motion.tail(time_s)
     if time_s >= motion.duration_s:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tracegen_model.camera import CameraIntrinsics
 
 from ik_controller.hand_points import signed_distance
 from ik_controller.lifting import transform_points
+from tracegen_model.camera import CameraIntrinsics
 
 FloatArray = NDArray[np.float64]
 
@@ -62,7 +62,8 @@ class ObjectSurface:
     Attributes:
         centre: (2,) x, y of the middle of its top face [m, base frame].
         top: Height of the top face [m].
-        heading: Rotation of the top face's edges about the vertical [rad], in [-pi/4, pi/4); None where too few points show it.
+        heading: Rotation of the top face's edges about the vertical [rad], in [-pi/4, pi/4); None where too few
+            points show it.
         point_count: Depth readings it rests on.
     """
 
@@ -79,7 +80,7 @@ def points_near(
     place: FloatArray,
     radius: float,
 ) -> FloatArray:
-    """(M, 3) points of the depth image [m, base frame] whose horizontal distance to ``place`` (3,) [m] is under ``radius`` [m]."""
+    """(M, 3) points of the depth image [m, base frame] less than ``radius`` [m] beside ``place`` (3,) [m]."""
     in_camera = camera_in_base[:3, :3].T @ (place - camera_in_base[:3, 3])
     if in_camera[2] <= radius:
         return np.empty((0, 3))
@@ -105,7 +106,8 @@ def without_hand(
     clearance: float,
     held_depth: float | None,
 ) -> FloatArray:
-    """``points`` (M, 3) [m] that belong neither to the hand nor to what it holds, nor lie above its fingertips' carriage.
+    """``points`` (M, 3) [m] that belong neither to the hand nor to what it holds, nor lie above its fingertips'
+    carriage.
 
     Args:
         points: In the base frame.
@@ -190,7 +192,7 @@ def grasp_height(surface: ObjectSurface | None, table: float, config: SurfaceCon
 def release_height(
     surface: ObjectSurface | None, table: float, grip_height: float, config: SurfaceConfig
 ) -> float:
-    """Height of the tool centre point for a release [m], for an object gripped ``grip_height`` [m] above its underside."""
+    """Height of the tool centre point for a release [m]; ``grip_height`` [m] is its height over the object's underside."""
     below = table if surface is None else surface.top
     return below + grip_height + config.release_gap
 

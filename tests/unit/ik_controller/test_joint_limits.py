@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from ik_controller.joint_limits import JointLimits, LimitsError, find_violations
 
 RECTANGULAR = JointLimits.load("fr3_rectangular")

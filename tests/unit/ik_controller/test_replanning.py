@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ik_controller.commanded_motion import CommandedMotion
 from ik_controller.hand_orientation import hand_rotations
 from ik_controller.hand_path import path_through

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from ik_controller.joint_limits import JointLimits
 from ik_controller.resources import ResourceError, resource_path
 from ik_controller.robot_model import HandGeometry, RobotModel, RobotModelError
