@@ -413,7 +413,9 @@ class TraceFollower:
         self._phase = _Phase.RETREAT
         pose = self.robot.tcp_in_base(self._motion.state_at(start_s).position)
         here, now = pose[:3, 3], heading(pose[:3, :3])
-        above = self.config.workspace.clamp_from(here, here + np.array([0.0, 0.0, self.config.retreat_height]))
+        above = self.config.workspace.clamp_from(
+            here, here + np.array([0.0, 0.0, self.config.retreat_height])
+        )
         path = straight_moves([here, above], [now, now], self._metres_per_radian())
         health: dict[str, float | int | str] = {}
         words = ""

@@ -36,9 +36,7 @@ def joint_state_problem(inputs: FollowerInput, joint_count: int) -> str | None:
         return "no joint states: is the robot's driver running?"
     position, velocity = (np.asarray(values, dtype=float) for values in inputs.joint_state_now)
     if position.shape != (joint_count,) or velocity.shape != (joint_count,):
-        return (
-            f"joint state has {position.size} positions and {velocity.size} velocities, expected {joint_count} each"
-        )
+        return f"joint state has {position.size} positions and {velocity.size} velocities, expected {joint_count} each"
     if not (np.isfinite(position).all() and np.isfinite(velocity).all()):
         return "joint state holds NaN or infinite values"
     return None
