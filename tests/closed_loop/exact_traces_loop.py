@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import time
 
+from tests.closed_loop.lockstep import run_episode
+from tests.closed_loop.trace_sources import ExactTraces
+
 from fr3_sim.simulation import SceneOptions, Simulation
 from ik_controller.follower import TraceFollower
 from ik_controller.robot_model import RobotModel
-
-from tests.closed_loop.lockstep import run_episode
-from tests.closed_loop.trace_sources import ExactTraces
 
 FIRST_SEED = 100_000
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from tests.closed_loop.trace_sources import TraceSource
+
 from fr3_sim.camera_pose import nominal_camera_in_base
 from fr3_sim.command_recorder import CommandRecord
 from fr3_sim.gripper_control import GripperGoal
@@ -17,8 +19,6 @@ from fr3_sim.task import TaskOutcome
 from fr3_sim.trajectory_executor import CommandError, TrajectoryCommand
 from ik_controller.follower import FollowerInput, FollowerOutput, FollowerState, TraceFollower
 from ik_controller.joint_limits import LimitViolation, find_violations
-
-from tests.closed_loop.trace_sources import TraceSource
 
 ARM = slice(0, 7)
 FINGERS = slice(7, 9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
+
 from fr3_sim.camera import INTRINSICS, RgbdCamera
 from fr3_sim.exact_traces import points_at_pixels, trace_points
 from fr3_sim.hand_ik import HandIk

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fr3_sim.layout import BLOCK_COUNT, ZONE_COUNT, TableLayout
+from fr3_sim.layout import TableLayout
 
 TABLE_TEXTURE_SIDE = 128
 """Side of the table's square texture [px]."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from tracegen_model.camera import CameraIntrinsics
 
 from fr3_sim.scene import CAMERA_FOCAL_LENGTH, CAMERA_HEIGHT, CAMERA_WIDTH, TabletopScene
+from tracegen_model.camera import CameraIntrinsics
 
 INTRINSICS = CameraIntrinsics(
     fx=CAMERA_FOCAL_LENGTH,

@@ -19,10 +19,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
-from tracegen_model.camera import CameraIntrinsics
-from tracegen_model.data.episode import EpisodeWriter, TraceSample
-from tracegen_model.runtime.preprocessing import MODEL_IMAGE_SIDE, resize_colour, resize_depth
-from tracegen_model.trace_grid import grid_pixels
 
 from fr3_sim.appearance import AppearanceDomain, random_appearance
 from fr3_sim.camera import INTRINSICS, RgbdCamera
@@ -35,6 +31,10 @@ from fr3_sim.layout import DEMONSTRATION_X, random_layout
 from fr3_sim.sampled_states import SampledState, StateSampler
 from fr3_sim.scene import TabletopScene
 from fr3_sim.scripted_expert import expert_path
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.data.episode import EpisodeWriter, TraceSample
+from tracegen_model.runtime.preprocessing import MODEL_IMAGE_SIDE, resize_colour, resize_depth
+from tracegen_model.trace_grid import grid_pixels
 
 logger = logging.getLogger(__name__)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tracegen_model.camera import CameraIntrinsics
-from tracegen_model.data.episode import PointKind
 
 from fr3_sim.camera import INTRINSICS
 from fr3_sim.hand_ik import HandIk, downward_rotation
 from fr3_sim.scene import TabletopScene
 from fr3_sim.scripted_expert import HandPath
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.data.episode import PointKind
 
 TRACE_STEPS = 32
 """Steps of a trace."""

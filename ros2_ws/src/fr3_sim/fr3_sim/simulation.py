@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from tracegen_model.camera import CameraIntrinsics
 
 from fr3_sim.appearance import AppearanceDomain, random_appearance
 from fr3_sim.arm_control import ArmControl, arm_joint_range
@@ -27,6 +26,7 @@ from fr3_sim.layout import BLOCK_COUNT, ZONE_COUNT, TableLayout, random_layout
 from fr3_sim.scene import ARM_JOINTS, FINGER_JOINTS, PHYSICS_PERIOD, TabletopScene
 from fr3_sim.task import Task, TaskJudge, TaskOutcome
 from fr3_sim.trajectory_executor import TrajectoryCommand, TrajectoryExecutor
+from tracegen_model.camera import CameraIntrinsics
 
 FloatArray = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ START_YAW = 0.3
 
 START_IK_ERROR = 3e-3
 
-_LAYOUT, _LOOK, _START, _CALIBRATION, _PUSH, _DEPTH = range(6)
+_LAYOUT, _TASK, _LOOK, _START, _CALIBRATION, _PUSH, _DEPTH = range(7)
 """Streams of random numbers that a scene's seed gives; none depends on how much another one draws."""
 
 _SCENE_SEEDS = 0x5CE7E
@@ -148,10 +148,8 @@ class Simulation:
         """
         self.options = options or self.options
         self.seed = seed
-        layout_rng = self._rng(_LAYOUT)
-        self.layout: TableLayout = random_layout(layout_rng)
-        drawn = Task(int(layout_rng.integers(BLOCK_COUNT)), int(layout_rng.integers(ZONE_COUNT)))
-        self.task = task or drawn
+        self.layout: TableLayout = random_layout(self._rng(_LAYOUT))
+        self.task = task or self.drawn_task(seed)
         self.scene.reset(
             self.layout, random_appearance(self.layout, self._rng(_LOOK), self.options.appearance)
         )
@@ -180,6 +178,12 @@ class Simulation:
         self._judge = TaskJudge(self.scene, self.task)
         if self.options.push_block:
             self._push = BlockPush(self.scene, self.task.block, self._rng(_PUSH))
+
+    @staticmethod
+    def drawn_task(seed: int) -> Task:
+        """The task that the scene of ``seed`` has unless another one is given."""
+        rng = np.random.default_rng([_SCENE_SEEDS, seed, _TASK])
+        return Task(int(rng.integers(BLOCK_COUNT)), int(rng.integers(ZONE_COUNT)))
 
     # --- time -----------------------------------------------------------------------------------------------
 

@@ -223,7 +223,9 @@ class TrajectoryExecutor:
 class _Spline:
     """A piecewise polynomial in time: rest before it starts is the caller's matter, rest after its end is its own."""
 
-    def __init__(self, start_s: float, breaks_s: FloatArray, coefficients: FloatArray, end: FloatArray) -> None:
+    def __init__(
+        self, start_s: float, breaks_s: FloatArray, coefficients: FloatArray, end: FloatArray
+    ) -> None:
         self.start_s = start_s
         self._breaks_s = breaks_s
         self._coefficients = coefficients
@@ -236,7 +238,10 @@ class _Spline:
     @classmethod
     def through(cls, command: TrajectoryCommand, start_s: float, before: JointSetpoint) -> _Spline:
         """The knots of ``command``, with a first segment from ``before`` where its first time is above zero."""
-        times, positions = np.asarray(command.times_s, dtype=float), np.asarray(command.positions, dtype=float)
+        times, positions = (
+            np.asarray(command.times_s, dtype=float),
+            np.asarray(command.positions, dtype=float),
+        )
         velocities, accelerations = command.velocities, command.accelerations
         if times[0] > 0.0:
             times = np.concatenate([[0.0], times])

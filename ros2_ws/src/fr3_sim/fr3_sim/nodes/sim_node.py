@@ -229,7 +229,11 @@ class SimNode(Node):
     def _on_report(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         simulation = self._simulation
         record = simulation.command_record()
-        speed = np.abs(np.diff(record.positions, axis=0)).max() / (STEP_NS * 1e-9) if len(record.times_s) > 1 else 0.0
+        speed = (
+            np.abs(np.diff(record.positions, axis=0)).max() / (STEP_NS * 1e-9)
+            if len(record.times_s) > 1
+            else 0.0
+        )
         report = {
             "seed": simulation.seed,
             "stamp_ns": simulation.now_ns,
@@ -248,7 +252,9 @@ class SimNode(Node):
             if folder:
                 path = Path(folder) / f"commands_{simulation.seed}.npz"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(path, times_s=record.times_s, positions=record.positions, joints=np.array(ARM_JOINTS))
+                np.savez(
+                    path, times_s=record.times_s, positions=record.positions, joints=np.array(ARM_JOINTS)
+                )
                 report["commands_file"] = str(path)
         except OSError as error:
             response.success, response.message = False, f"cannot write the recorded commands: {error}"

@@ -22,7 +22,8 @@ class SimParameters:
     """How the simulator runs."""
 
     lockstep: bool = parameter(
-        False, "After each image, physics waits for a JointTrajectory stamped with the image's time or a later one"
+        False,
+        "After each image, physics waits for a JointTrajectory stamped with the image's time or a later one",
     )
     camera_rate_hz: float = parameter(
         15.0, "Images per second of simulated time [Hz]", minimum=0.1, maximum=100.0
@@ -57,8 +58,12 @@ def declare_scene_parameters(node: Node) -> None:
     """Declare the parameters that ``~/reset`` and ``~/report`` read whenever they are called."""
     domains = ", ".join(AppearanceDomain)
     _declare_integer(node, "seed", 0, 0, 2**31 - 1, "Seed of layout, task, start posture, look and errors")
-    _declare_integer(node, "block", DRAWN, DRAWN, BLOCK_COUNT - 1, "Block to be moved, -1 = drawn from the seed")
-    _declare_integer(node, "zone", DRAWN, DRAWN, ZONE_COUNT - 1, "Zone to move it to, -1 = drawn from the seed")
+    _declare_integer(
+        node, "block", DRAWN, DRAWN, BLOCK_COUNT - 1, "Block to be moved, -1 = drawn from the seed"
+    )
+    _declare_integer(
+        node, "zone", DRAWN, DRAWN, ZONE_COUNT - 1, "Zone to move it to, -1 = drawn from the seed"
+    )
     _declare_float(node, "depth_noise", 0.0, 4.0, "Depth noise and holes: 0 = exact, 1 = a D435")
     _declare_float(node, "extrinsics_error_m", 0.0, 0.2, "Camera displaced from its calibration [m]")
     _declare_float(node, "extrinsics_error_deg", 0.0, 20.0, "Camera turned from its calibration [deg]")
@@ -66,7 +71,8 @@ def declare_scene_parameters(node: Node) -> None:
         "appearance",
         AppearanceDomain.NOMINAL.value,
         ParameterDescriptor(
-            description="Where colours, texture and light come from", additional_constraints=f"one of: {domains}"
+            description="Where colours, texture and light come from",
+            additional_constraints=f"one of: {domains}",
         ),
     )
     node.declare_parameter(
@@ -77,7 +83,9 @@ def declare_scene_parameters(node: Node) -> None:
     node.declare_parameter(
         "report_folder",
         "",
-        ParameterDescriptor(description="Folder that reports write the recorded commands to, empty = nowhere"),
+        ParameterDescriptor(
+            description="Folder that reports write the recorded commands to, empty = nowhere"
+        ),
     )
 
 

@@ -1,0 +1,203 @@
+"""The running cell as its judge sees it: makes scenes, says what to do, listens, and asks how it went."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import rclpy
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.task import Future
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, PointCloud2
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from tracegen_ros.messages import decode_stamp, seconds_from
+from tracegen_ros.qos import LATCHED, LATEST, SENSOR
+
+ScalarParameter = bool | int | float | str
+
+SIMULATOR = "/fr3_sim"
+FOLLOWER_STATE_TOPIC = "/trace_follower/state"
+START_TIMEOUT_S = 90.0
+CALL_TIMEOUT_S = 20.0
+QUIET_S = 0.4
+"""What was under way when the instruction was taken back has arrived after this [s]."""
+
+
+class CellError(RuntimeError):
+    """A part of the cell does not answer."""
+
+
+@dataclass
+class Observations:
+    """What was seen and heard since the last instruction.
+
+    Attributes:
+        latencies_s: Wall time from an image's arrival here to its traces' [s].
+        trajectories: How many commands were sent.
+        states: (simulated time [s], "STATE: reason") of the follower.
+        trace_times_s: Wall time of each trace [s].
+    """
+
+    latencies_s: list[float] = field(default_factory=list)
+    trajectories: int = 0
+    states: list[tuple[float, str]] = field(default_factory=list)
+    trace_times_s: list[float] = field(default_factory=list)
+
+    @property
+    def trace_rate(self) -> float:
+        """Traces per second of wall time."""
+        if len(self.trace_times_s) < 2:
+            return 0.0
+        return (len(self.trace_times_s) - 1) / (self.trace_times_s[-1] - self.trace_times_s[0])
+
+    def latency_percentile(self, percent: float) -> float:
+        """Percentile of the latency [s], NaN without traces."""
+        return float(np.percentile(self.latencies_s, percent)) if self.latencies_s else float("nan")
+
+
+class Cell:
+    """Talks to a running stack; everything happens inside ``spin_until`` and the calls that wait.
+
+    Args:
+        check_alive: Called while waiting; raises when the stack is gone.
+    """
+
+    def __init__(self, check_alive: Callable[[], None]) -> None:
+        self._check_alive = check_alive
+        self.node = Node("closed_loop_judge")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.node)
+        self.observations = Observations()
+        self.simulated_s = 0.0
+        self.follower_state = ""
+        self._image_arrivals: dict[int, float] = {}
+        self._instruction = self.node.create_publisher(String, "/task_instruction", LATCHED)
+        self._set_parameters = self.node.create_client(SetParameters, f"{SIMULATOR}/set_parameters")
+        self._reset = self.node.create_client(Trigger, f"{SIMULATOR}/reset")
+        self._report = self.node.create_client(Trigger, f"{SIMULATOR}/report")
+        self.node.create_subscription(Clock, "/clock", self._on_clock, SENSOR)
+        self.node.create_subscription(String, FOLLOWER_STATE_TOPIC, self._on_state, LATCHED)
+        self.node.create_subscription(CameraInfo, "/camera/camera/color/camera_info", self._on_image, SENSOR)
+        self.node.create_subscription(PointCloud2, "/tracegen/traces", self._on_traces, LATEST)
+        self.node.create_subscription(
+            JointTrajectory, "/joint_trajectory_controller/joint_trajectory", self._on_trajectory, LATEST
+        )
+
+    def close(self) -> None:
+        """Leave."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def wait_until_ready(self) -> None:
+        """Wait until every part that an episode needs is there."""
+        services = (self._set_parameters, self._reset, self._report)
+
+        def ready() -> bool:
+            return all(service.service_is_ready() for service in services) and bool(self.follower_state)
+
+        if not self.spin_until(ready, START_TIMEOUT_S):
+            silent = [service.srv_name for service in services if not service.service_is_ready()]
+            silent += [] if self.follower_state else [FOLLOWER_STATE_TOPIC]
+            raise CellError(f"after {START_TIMEOUT_S:.0f} s there is still no {', '.join(silent)}")
+
+    def make_scene(self, parameters: Mapping[str, ScalarParameter]) -> dict[str, Any]:
+        """Take back the instruction, reset the simulator with ``parameters``; returns what the scene holds."""
+        self.instruct("")
+        self.spin_until(lambda: False, QUIET_S)
+        # Traces that were under way have come by now; this drops them.
+        self.instruct("")
+        request = SetParameters.Request(parameters=[_message(*item) for item in parameters.items()])
+        results = self._call(self._set_parameters, request).results
+        refused = [result.reason for result in results if not result.successful]
+        if refused:
+            raise CellError(f"the simulator refused parameters: {'; '.join(refused)}")
+        return self._json_of(self._reset)
+
+    def instruct(self, text: str) -> None:
+        """Publish an instruction and start observing anew."""
+        self.observations = Observations()
+        self._instruction.publish(String(data=text))
+
+    def report(self) -> dict[str, Any]:
+        """The simulator's report."""
+        return self._json_of(self._report)
+
+    def spin_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Handle messages until ``condition`` holds; False when ``timeout_s`` [s of wall time] were not enough."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            self._check_alive()
+            self._executor.spin_once(timeout_sec=0.05)
+        return True
+
+    def _json_of(self, service: Any) -> dict[str, Any]:
+        response = self._call(service, Trigger.Request())
+        if not response.success:
+            raise CellError(f"{service.srv_name}: {response.message}")
+        return dict(json.loads(response.message))
+
+    def _call(self, client: Any, request: Any) -> Any:
+        future: Future = client.call_async(request)
+        if not self.spin_until(future.done, CALL_TIMEOUT_S):
+            raise CellError(f"{client.srv_name} did not answer within {CALL_TIMEOUT_S:.0f} s")
+        return future.result()
+
+    def _on_clock(self, message: Clock) -> None:
+        self.simulated_s = seconds_from(decode_stamp(message.clock))
+
+    def _on_state(self, message: String) -> None:
+        self.follower_state = message.data
+        self.observations.states.append((self.simulated_s, message.data))
+
+    def _on_image(self, message: CameraInfo) -> None:
+        # Lockstep shows a waiting image again and again: its first arrival counts.
+        self._image_arrivals.setdefault(decode_stamp(message.header.stamp), time.monotonic())
+
+    def _on_traces(self, message: PointCloud2) -> None:
+        now_s = time.monotonic()
+        stamp_ns = decode_stamp(message.header.stamp)
+        if stamp_ns in self._image_arrivals:
+            self.observations.latencies_s.append(now_s - self._image_arrivals[stamp_ns])
+        self._image_arrivals = {stamp: at for stamp, at in self._image_arrivals.items() if stamp > stamp_ns}
+        self.observations.trace_times_s.append(now_s)
+
+    def _on_trajectory(self, message: JointTrajectory) -> None:
+        self.observations.trajectories += 1
+
+
+def _message(name: str, value: ScalarParameter) -> Parameter:
+    if isinstance(value, bool):
+        return Parameter(name=name, value=ParameterValue(type=ParameterType.PARAMETER_BOOL, bool_value=value))
+    if isinstance(value, int):
+        return Parameter(
+            name=name, value=ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=value)
+        )
+    if isinstance(value, float):
+        return Parameter(
+            name=name, value=ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+        )
+    return Parameter(name=name, value=ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=value))
+
+
+class RosSession:
+    """``rclpy`` for the length of a ``with`` block."""
+
+    def __enter__(self) -> RosSession:
+        rclpy.init()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        rclpy.try_shutdown()

@@ -1,0 +1,74 @@
+"""The whole stack as a child process: the real launch file in a process group and a ROS domain of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+STOP_TIMEOUT_S = 15.0
+
+
+class StackError(RuntimeError):
+    """The launch file could not be started, or ended by itself."""
+
+
+class Stack:
+    """``ros2 launch tracegen_ros fr3_demo.launch.py`` with ``arguments``; a context manager.
+
+    Args:
+        arguments: Launch arguments.
+        log: File that gets everything the nodes say.
+    """
+
+    def __init__(self, arguments: Mapping[str, str], log: Path) -> None:
+        self._arguments = [f"{name}:={value}" for name, value in arguments.items()]
+        self._log = log
+
+    def __enter__(self) -> Stack:
+        ros2 = shutil.which("ros2")
+        if ros2 is None:
+            raise StackError("there is no `ros2` here; run this through make, or source scripts/env.sh first")
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("w") as output:
+            self._process = subprocess.Popen(
+                [ros2, "launch", "tracegen_ros", "fr3_demo.launch.py", *self._arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # `ros2 launch` passes the interrupt on to its nodes; whoever is left after a while is ended the hard way.
+        self._process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def check(self) -> None:
+        """Raise a ``StackError`` with the end of the log if the stack is no longer there."""
+        if self._process.poll() is not None:
+            raise StackError(
+                f"the stack ended with code {self._process.returncode}; the end of {self._log}:\n{self.last_words()}"
+            )
+
+    def last_words(self, lines: int = 15) -> str:
+        """The end of the log."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
