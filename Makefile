@@ -43,7 +43,7 @@ setup: $(WORKSPACE) ## Set up everything that running needs: system packages, Py
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready. ROS 2: $(ROS). Try: make demo or make shell",:)
 
 demo: setup ## Show the robot doing what a few sentences say; leaves a video and a summary. ARGS=...
-	$(RUN) python -m fr3_sim.demo $(ARGS)
+	$(RUN) python -m tests.closed_loop.demo $(ARGS)
 
 shell: setup ## Open a shell in which `ros2 ...` works; CMD='ros2 topic list' runs one command instead
 	@scripts/shell.sh $(if $(CMD),'$(subst ','\'',$(value CMD))')
@@ -51,7 +51,7 @@ shell: setup ## Open a shell in which `ros2 ...` works; CMD='ros2 topic list' ru
 ##@ Measure it
 .PHONY: benchmark train-demo
 benchmark: setup ## Closed-loop success over unseen scenes: EPISODES=50 ARGS=...
-	scripts/with_own_domain.sh python -m fr3_sim.benchmark --episodes $(EPISODES) $(ARGS)
+	scripts/with_own_domain.sh python -m tests.closed_loop.benchmark --episodes $(EPISODES) $(ARGS)
 
 train-demo: setup $(TRAIN) ## Make the shipped checkpoint again from nothing, data included (about an hour on 2 cores)
 	$(RUN) python -m tracegen_model.cli train-demo $(ARGS)
