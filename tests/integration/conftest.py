@@ -58,6 +58,10 @@ class Tester:
             assert time.monotonic() < ends_s, f"waited {deadline_s:g} s in vain for {what}"
             self._executor.spin_once(timeout_sec=0.05)
 
+    def spin_once(self) -> None:
+        """Move what messages there are, or wait a moment for the next."""
+        self._executor.spin_once(timeout_sec=0.02)
+
     def call(self, kind: type, service: str, request: Any) -> Any:
         """The answer of a service."""
         client = self.node.create_client(kind, service)

@@ -9,6 +9,7 @@ subscribes.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections import OrderedDict
@@ -166,6 +167,7 @@ class TraceFollowerNode(LifecycleNode):
             self.create_subscription(String, parameters.instruction_topic, self._on_instruction, LATCHED),
         ]
         self._active = True
+        self._shown = ""
         self._show_state("waiting for an instruction")
         return super().on_activate(state)
 
@@ -407,13 +409,16 @@ class TraceFollowerNode(LifecycleNode):
         if output.event is not None:
             self._last_event = output.event
             self.get_logger().info(f"event: {output.event}")
-        previous, self._output = self._output, output
-        if previous is None or (previous.state, previous.reason) != (output.state, output.reason):
-            self._show_state(f"{output.state}: {output.reason}")
+        self._output = output
+        self._show_state(f"{output.state}: {output.reason}")
 
     def _show_state(self, text: str) -> None:
-        self._states.publish(String(data=text))
-        self.get_logger().info(text)
+        """Tell people; not again where only a number in the text changed."""
+        gist = re.sub(r"\d+(\.\d+)?", "#", text)
+        if gist != self._shown:
+            self._shown = gist
+            self._states.publish(String(data=text))
+            self.get_logger().info(text)
 
     def _depth_at(self, stamp_ns: int) -> NDArray[np.float32] | None:
         image = self._depths.get(stamp_ns)
@@ -437,7 +442,7 @@ class TraceFollowerNode(LifecycleNode):
             except (TransformException, MessageError) as error:
                 self._note_input("camera pose", f"no transform from {frame_id!r} to {base_frame!r}: {error}")
                 return None
-            self._note_input("camera pose", "")
+        self._note_input("camera pose", "")
         return self._camera_in_base[frame_id]
 
     # Health
