@@ -1,8 +1,8 @@
 """How often the robot does what it is told, in scenes that nobody trained on: ``make benchmark``.
 
-Every episode runs through the real launch file and the real nodes, in lockstep: the figures do not depend on the machine,
-apart from the latencies. Workers run side by side, each with a stack and a ROS domain of its own. Seeds start at 100 000;
-demonstrations draw from other streams.
+Every episode runs through the real launch file and the real nodes, in lockstep: the figures do not depend on the
+machine, apart from the latencies. Workers run side by side, each with a stack and a ROS domain of its own. Seeds start
+at 100 000; demonstrations draw from other streams.
 """
 
 from __future__ import annotations

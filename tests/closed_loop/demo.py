@@ -1,7 +1,8 @@
 """An FR3 does what a few sentences say, live and headless: ``make demo``.
 
-Starts the real launch file, makes a few random scenes, tells the robot what to do in each, prints what happens, and leaves
-a video (camera view with the predicted traces), pictures and a summary. The exit code says whether every task was done.
+Starts the real launch file, makes a few random scenes, tells the robot what to do in each, prints what happens, and
+leaves a video (camera view with the predicted traces), pictures and a summary. The exit code says whether every task
+was done.
 """
 
 from __future__ import annotations
@@ -173,8 +174,8 @@ def do_task(cell: Cell, film: Film, seed: int, limits: JointLimits, output: Path
         final_state=final_state,
     )
     print(
-        f"  {'DONE' if summary.success else 'NOT DONE'}: {100 * summary.zone_distance_m:.1f} cm from the zone's centre, "
-        f"{summary.simulated_s:.1f} s simulated, {summary.traces} traces at {summary.traces_per_second:.1f}/s, "
+        f"  {'DONE' if summary.success else 'NOT DONE'}: {100 * summary.zone_distance_m:.1f} cm from the zone's "
+        f"centre, {summary.simulated_s:.1f} s simulated, {summary.traces} traces at {summary.traces_per_second:.1f}/s, "
         f"{len(violations)} limit violations",
         flush=True,
     )

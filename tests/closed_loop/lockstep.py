@@ -1,7 +1,7 @@
 """The closed loop without ROS: simulator, trace source and follower take turns, as the nodes do in lockstep.
 
-Physics waits while traces are made and followed, so a run depends on nothing but its seeds. For engineers and tests; the
-benchmark of the project runs the real nodes (``benchmark.py``).
+Physics waits while traces are made and followed, so a run depends on nothing but its seeds. For engineers and tests;
+the benchmark of the project runs the real nodes (``benchmark.py``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The joint-level controller of the simulated arm: tracks setpoints at the physics rate.
 
-The model's position actuators act as k_p (control - q) - k_d dq. Fed with the position alone they would lag by k_d / k_p =
-0.1 s of motion, so the control carries the setpoint's velocity and the torque it needs as well:
+The model's position actuators act as k_p (control - q) - k_d dq. Fed with the position alone they would lag by
+k_d / k_p = 0.1 s of motion, so the control carries the setpoint's velocity and the torque it needs as well:
 
     control = q* + (k_d dq* + M(q) ddq* + damping dq* + Coriolis) / k_p
 
@@ -21,7 +21,7 @@ VELOCITY_LIMITS = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])
 
 
 def arm_joint_range(scene: TabletopScene) -> JointRange:
-    """The range that the simulated arm's controller accepts: that of the robot description, which is franka_description's."""
+    """The range that the simulated arm's controller accepts: that of franka_description."""
     return JointRange(ARM_JOINTS, scene.arm_range[:, 0].copy(), scene.arm_range[:, 1].copy(), VELOCITY_LIMITS)
 
 

@@ -91,7 +91,7 @@ class GripperControl:
         actuator = scene.model.actuator("hand")
         self._index = int(actuator.id)
         self._finger_dof = [scene.model.joint(name).dofadr[0] for name in FINGER_JOINTS]
-        # The actuator's force is gain * control + bias[1] * length + bias[2] * speed; its length is the mean finger travel.
+        # Force = gain * control + bias[1] * length + bias[2] * speed, with the mean finger travel as length.
         self._gain = float(actuator.gainprm[0])
         self._length_bias, self._speed_bias = (float(bias) for bias in actuator.biasprm[1:3])
         # The control's range would limit the grip force by the opening; here the goal's effort does.

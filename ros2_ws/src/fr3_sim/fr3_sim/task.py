@@ -1,4 +1,4 @@
-"""What is asked for in a scene, and whether it was done. Simulator truth: for judges, never for the robot's own stack."""
+"""What is asked for in a scene, and whether it was done: simulator truth, for judges, never for the robot's stack."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Task:
     def __post_init__(self) -> None:
         if not (0 <= self.block < BLOCK_COUNT and 0 <= self.zone < ZONE_COUNT):
             raise ValueError(
-                f"a task needs a block 0..{BLOCK_COUNT - 1} and a zone 0..{ZONE_COUNT - 1}, got {self.block}, {self.zone}"
+                f"a task is a block 0..{BLOCK_COUNT - 1} and a zone 0..{ZONE_COUNT - 1}, got {self.block}, {self.zone}"
             )
 
     def colours(self, layout: TableLayout) -> tuple[str, str]:

@@ -1,9 +1,9 @@
 """Executes joint trajectories as ros2_control's ``joint_trajectory_controller`` does.
 
 Between two knots the controller interpolates with what both of them carry: quintic with accelerations, cubic with
-velocities, linear with positions only. A trajectory starts at its own start time; the one before it runs until then and
-is dropped there (the replacement rule of the ROS 1 controller, which lets commands overlap without a stop). After its last
-knot a trajectory rests.
+velocities, linear with positions only. A trajectory starts at its own start time; the one before it runs until then
+and is dropped there (the replacement rule of the ROS 1 controller, which lets commands overlap without a stop). After
+its last knot a trajectory rests.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class TrajectoryExecutor:
 
         Raises:
             JointNamesError: The joints named are not the arm's.
-            KnotError: Arrays of wrong shape, numbers that are not finite, times that do not increase, no rest at the end.
+            KnotError: Wrong shapes, numbers that are not finite, times that do not increase, no rest at the end.
             JointRangeError: A knot outside the position range, or faster than the joint.
             StartError: The motion ends in the past, or starts away from where the arm is then.
         """
@@ -136,8 +136,8 @@ class TrajectoryExecutor:
         if jump.max() > START_TOLERANCE:
             joint = int(np.argmax(jump))
             raise StartError(
-                f"{self._joints.names[joint]} would jump by {jump[joint]:.4f} rad (at most {START_TOLERANCE} rad): start the "
-                "trajectory where the arm is commanded to be at its start time"
+                f"{self._joints.names[joint]} would jump by {jump[joint]:.4f} rad (at most {START_TOLERANCE} rad): "
+                "start the trajectory where the arm is commanded to be at its start time"
             )
         self._waiting = [spline_ for spline_ in self._waiting if spline_.start_s < start_s] + [spline]
 
@@ -206,8 +206,8 @@ class TrajectoryExecutor:
         if beyond.max() > 0.0:
             knot, joint = np.unravel_index(np.argmax(beyond), beyond.shape)
             raise JointRangeError(
-                f"{joints.names[joint]} is sent to {command.positions[knot, joint]:.4f} rad at knot {knot}; its range is "
-                f"[{joints.lower[joint]:.4f}, {joints.upper[joint]:.4f}] rad"
+                f"{joints.names[joint]} is sent to {command.positions[knot, joint]:.4f} rad at knot {knot}; "
+                f"its range is [{joints.lower[joint]:.4f}, {joints.upper[joint]:.4f}] rad"
             )
         if command.velocities is None:
             return
@@ -221,7 +221,7 @@ class TrajectoryExecutor:
 
 
 class _Spline:
-    """A piecewise polynomial in time: rest before it starts is the caller's matter, rest after its end is its own."""
+    """A piecewise polynomial in time that rests after its end."""
 
     def __init__(
         self, start_s: float, breaks_s: FloatArray, coefficients: FloatArray, end: FloatArray

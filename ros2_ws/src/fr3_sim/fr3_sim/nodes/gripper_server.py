@@ -1,7 +1,7 @@
 """The gripper's ``control_msgs/GripperCommand`` action: positions are total openings between the fingertips [m].
 
-A goal acts the moment it is accepted, and replaces the one before, which is aborted. Its result is given when the fingers
-have reached the opening (``reached_goal``) or have met something (``stalled``); both are success.
+A goal acts the moment it is accepted, and replaces the one before, which is aborted. Its result is given when the
+fingers have reached the opening (``reached_goal``) or have met something (``stalled``); both are success.
 """
 
 from __future__ import annotations

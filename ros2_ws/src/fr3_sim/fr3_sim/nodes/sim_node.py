@@ -1,8 +1,8 @@
 """``sim_node``: the simulated cell behind the topics, services and actions of a real one, on simulated time.
 
-It publishes ``/clock``, so that every other node runs on its time. Outside lockstep it keeps pace with the wall clock or
-falls behind it; in lockstep physics stands still after every image until the command computed from it has come, so that a
-run is the same on any machine.
+It publishes ``/clock``, so that every other node runs on its time. Outside lockstep it keeps pace with the wall clock
+or falls behind it; in lockstep physics stands still after every image until the command computed from it has come, so
+that a run is the same on any machine.
 """
 
 from __future__ import annotations
