@@ -14,6 +14,7 @@ from tracegen_ros.messages import Level, decode_joint_trajectory, decode_stamp
 
 HEALTH = "trace_follower: motion"
 STAND = 1e-9
+"""Joints that vary by less than this stand still [rad]."""
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,11 @@ def follow(cell: Cell, count: int = 1) -> None:
         )
 
 
+def assert_nothing_moves(cell: Cell) -> None:
+    for message in cell.trajectories:
+        assert np.ptp(decode_joint_trajectory(message, ARM).positions, axis=0).max() < STAND
+
+
 def test_each_trace_is_answered_by_one_trajectory_inside_the_limits_that_ends_at_rest(cell: Cell) -> None:
     cell.instruct("lift")
     follow(cell, 5)
@@ -81,7 +87,7 @@ def test_a_missing_joint_is_named_and_nothing_moves(cell: Cell) -> None:
     cell.see()
     cell.tester.wait_for_health(HEALTH, Level.ERROR, "joint states: the JointState lacks fr3_joint7")
     cell.wait_for_words("no joint states")
-    assert cell.trajectories == []
+    assert_nothing_moves(cell)
 
 
 def test_an_unknown_camera_frame_is_named_and_nothing_moves(cell: Cell) -> None:
@@ -89,8 +95,7 @@ def test_an_unknown_camera_frame_is_named_and_nothing_moves(cell: Cell) -> None:
     cell.see(camera_frame="lost_camera")
     cell.tester.wait_for_health(HEALTH, Level.ERROR, "no transform from 'lost_camera' to 'fr3_link0'")
     cell.wait_for_words("HOLD: no camera pose")
-    for message in cell.trajectories:
-        assert np.ptp(decode_joint_trajectory(message, ARM).positions, axis=0).max() < STAND
+    assert_nothing_moves(cell)
 
 
 def test_the_arm_comes_to_rest_with_a_reason_when_traces_stop(cell: Cell) -> None:
