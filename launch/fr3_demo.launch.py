@@ -193,7 +193,14 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         "tracegen_ros", "camera_pose_node", {**in_simulation, "calibration": calibration}
     )
     first_instruction = (
-        [one_shot("tracegen_ros", "instruct", (chosen["instruction"], "--timeout", "30"), then=[])]
+        [
+            one_shot(
+                "tracegen_ros",
+                "instruct",
+                (chosen["instruction"], "--listeners", "2", "--timeout", "30"),
+                then=[],
+            )
+        ]
         if chosen["instruction"]
         else []
     )

@@ -25,7 +25,7 @@ EXIT_NOBODY_LISTENS = 1
 EXIT_BAD_TEXT = 2
 
 _LOOK_S = 0.05
-_SETTLE_S = 0.5
+_SETTLE_S = 1.0
 """How long the number of listeners has to stay the same before all are taken to be found [s]."""
 
 
@@ -35,6 +35,9 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("text", nargs="*", help='the sentence, such as "put the red block in the green zone"')
     parser.add_argument("--stop", action="store_true", help="stop instead: the robot comes to a smooth hold")
     parser.add_argument("--topic", default=TOPIC, help="where to publish (default: %(default)s)")
+    parser.add_argument(
+        "--listeners", type=int, default=1, help="how many nodes have to hear it (default: %(default)s)"
+    )
     parser.add_argument("--timeout", type=float, default=10.0, help="how long to look for a listener [s]")
     options = parser.parse_args(arguments)
     try:
@@ -48,8 +51,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def deliver(node: Node, instruction: str, topic: str, timeout_s: float) -> int:
-    """Publish ``instruction`` until everyone who listens to ``topic`` has it; returns how many those are."""
+def deliver(node: Node, instruction: str, topic: str, wanted: int, timeout_s: float) -> int:
+    """Publish ``instruction`` until all who listen, ``wanted`` at least, have it; returns how many those are."""
     publisher = node.create_publisher(String, topic, LATCHED)
     publisher.publish(String(data=instruction))
     deadline_s = time.monotonic() + timeout_s
@@ -59,7 +62,7 @@ def deliver(node: Node, instruction: str, topic: str, timeout_s: float) -> int:
         found = max(publisher.get_subscription_count(), node.count_subscribers(topic))
         if found != listeners:
             listeners, since_s = found, time.monotonic()
-        elif listeners > 0 and time.monotonic() - since_s > _SETTLE_S:
+        elif listeners >= wanted and time.monotonic() - since_s > _SETTLE_S:
             break
     publisher.wait_for_all_acked(Duration(seconds=max(deadline_s - time.monotonic(), 1.0)))
     return listeners
@@ -71,10 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rclpy.init()
     node = Node("instruct")
     try:
-        listeners = deliver(node, options.instruction, options.topic, options.timeout)
-        if listeners == 0:
+        listeners = deliver(node, options.instruction, options.topic, options.listeners, options.timeout)
+        if listeners < options.listeners:
             node.get_logger().error(
-                f"nobody listens to {options.topic} after {options.timeout:g} s; "
+                f"{listeners} of {options.listeners} node(s) listen to {options.topic} after {options.timeout:g} s; "
                 "is the demo running, with the same ROS_DOMAIN_ID?"
             )
             sys.exit(EXIT_NOBODY_LISTENS)
