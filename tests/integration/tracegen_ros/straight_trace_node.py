@@ -43,7 +43,7 @@ class StraightPredictor:
         steps = np.arange(STEPS + 1)[:, None, None]
         points = starts + steps * np.array([direction * STEP_LENGTH, 0.0, 0.0])
         traces = TraceGrid(points.astype(np.float32), intrinsics.project(points).astype(np.float32))
-        return TracePrediction(traces, {"sampler": 0.001})
+        return TracePrediction(traces, {"sample": 0.001})
 
 
 if __name__ == "__main__":

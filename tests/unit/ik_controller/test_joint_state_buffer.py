@@ -1,0 +1,57 @@
+"""Joint positions at an image's stamp."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ik_controller.nodes.joint_state_buffer import JointStateBuffer
+from tracegen_ros.messages import JointSample
+
+MS = 1_000_000
+
+
+def sample(stamp_ms: int, position: float) -> JointSample:
+    return JointSample(stamp_ms * MS, np.full(7, position), np.zeros(7))
+
+
+@pytest.fixture
+def joints() -> JointStateBuffer:
+    buffer = JointStateBuffer(longest_gap_ns=100 * MS)
+    for stamp_ms, position in ((100, 1.0), (120, 2.0), (400, 3.0)):
+        buffer.add(sample(stamp_ms, position))
+    return buffer
+
+
+@pytest.mark.parametrize(("stamp_ms", "expected"), [(100, 1.0), (105, 1.25), (120, 2.0), (400, 3.0)])
+def test_positions_are_linear_between_neighbours(
+    joints: JointStateBuffer, stamp_ms: int, expected: float
+) -> None:
+    positions = joints.positions_at(stamp_ms * MS)
+    assert positions is not None
+    np.testing.assert_allclose(positions, expected)
+
+
+@pytest.mark.parametrize("stamp_ms", [99, 401, 200])
+def test_outside_the_samples_and_inside_a_gap_nothing_is_made_up(
+    joints: JointStateBuffer, stamp_ms: int
+) -> None:
+    assert joints.positions_at(stamp_ms * MS) is None
+
+
+def test_it_knows_how_far_it_reaches(joints: JointStateBuffer) -> None:
+    assert joints.reaches(400 * MS)
+    assert not joints.reaches(401 * MS)
+    assert joints.newest is not None and joints.newest.stamp_ns == 400 * MS
+
+
+def test_a_sample_published_again_replaces_the_first(joints: JointStateBuffer) -> None:
+    joints.add(sample(400, 5.0))
+    positions = joints.positions_at(400 * MS)
+    assert positions is not None and positions[0] == 5.0
+
+
+def test_a_clock_that_is_set_back_starts_afresh(joints: JointStateBuffer) -> None:
+    joints.add(sample(10, 7.0))
+    assert joints.positions_at(100 * MS) is None
+    assert joints.positions_at(10 * MS) is not None
