@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from fr3_sim.camera import INTRINSICS, RgbdCamera
+from fr3_sim.body_motion import body_motion
 from fr3_sim.exact_traces import points_at_pixels, trace_points
 from fr3_sim.hand_ik import HandIk
 from fr3_sim.layout import BLOCK_HALF_SIZE
@@ -50,7 +51,7 @@ class ExactTraces:
         points = points_at_pixels(scene, self._pixels, exact, self._camera.render_bodies(self._pixels))
         task = simulation.task
         path = expert_path(observed_task_state(scene, self._held_block()), task.block, task.zone)
-        traced = trace_points(scene, self._hand_ik, points, path)
+        traced = trace_points(scene, self._hand_ik, points, body_motion(scene, self._hand_ik, path))
         if self._noise_m > 0.0:
             moving = np.linalg.norm(traced[-1] - traced[0], axis=-1) > 0.005
             ramp = np.linspace(0.0, 1.0, len(traced))[:, None]

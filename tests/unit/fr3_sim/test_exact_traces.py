@@ -6,7 +6,8 @@ import mujoco
 import numpy as np
 import pytest
 from fr3_sim.camera import INTRINSICS, RgbdCamera
-from fr3_sim.exact_traces import STEP_LENGTH, TRACE_STEPS, TracedPoints, points_at_pixels, trace_points
+from fr3_sim.body_motion import STEP_LENGTH, TRACE_STEPS, body_motion
+from fr3_sim.exact_traces import TracedPoints, points_at_pixels, trace_points, visible_points
 from fr3_sim.hand_ik import HandIk, downward_rotation, hand_yaw
 from fr3_sim.instructions import training_instruction, unseen_instruction
 from fr3_sim.layout import random_layout
@@ -63,7 +64,7 @@ def test_points_on_the_hand_and_on_a_held_block_stay_rigid_to_it(
         points = points_at_pixels(scene, pixels, depth, camera.render_bodies(pixels))
         block, zone = state.tasks[0]
         path = expert_path(state.task, block, zone)
-        traced = trace_points(scene, hand_ik, points, path)
+        traced = trace_points(scene, hand_ik, points, body_motion(scene, hand_ik, path))
         assert traced.shape == (TRACE_STEPS + 1, len(pixels), 3)
         assert np.allclose(traced[0], points.points_in_base)
         rigid = np.isin(points.bodies, scene.hand_bodies)
@@ -82,12 +83,35 @@ def test_a_grasped_block_is_left_where_the_path_releases_it(scene: TabletopScene
     path = expert_path(state, 0, 1)
     on_block = TracedPoints(scene.block_position(0)[None], np.array([scene.block_bodies[0]]))
     steps = int(path.length / STEP_LENGTH) + 2
-    traced = trace_points(scene, hand_ik, on_block, path, steps=steps)[:, 0]
+    motion = body_motion(scene, hand_ik, path, steps=steps)
+    traced = trace_points(scene, hand_ik, on_block, motion)[:, 0]
     still = np.linalg.norm(traced - traced[0], axis=1) < 1e-9
     grasp_length = path.lengths[np.flatnonzero(path.carried == 0)[0] - 1]
     assert still[: int(grasp_length / STEP_LENGTH)].all()
     assert traced[-1][:2] == pytest.approx(layout.zone_positions[1], abs=2e-3)
     assert hand_yaw(downward_rotation(0.4)) == pytest.approx(0.4)
+
+
+def test_points_that_the_hand_passes_in_front_of_are_hidden_then(
+    scene: TabletopScene, camera: RgbdCamera, hand_ik: HandIk
+) -> None:
+    layout = random_layout(np.random.default_rng(11))
+    scene.reset(layout)
+    pixels = grid_pixels(INTRINSICS.width, INTRINSICS.height)
+    _, depth = camera.render()
+    points = points_at_pixels(scene, pixels, depth, camera.render_bodies(pixels))
+    motion = body_motion(scene, hand_ik, expert_path(observed_task_state(scene, NOTHING), 0, 1))
+    traced = trace_points(scene, hand_ik, points, motion)
+    before = scene.data.qpos.copy()
+    visible = visible_points(scene, camera, traced, motion)
+    assert np.array_equal(scene.data.qpos, before)
+    assert visible[0].mean() > 0.99
+    table = points.bodies == 0
+    hidden_later = visible[0] & ~visible[-1] & table
+    uncovered = np.linalg.norm(traced[-1, hidden_later] - scene.camera_in_base[:3, 3], axis=1)
+    hand = np.isin(points.bodies, scene.hand_bodies)
+    assert 3 <= hidden_later.sum() < 60
+    assert uncovered.min() > np.linalg.norm(traced[-1, hand] - scene.camera_in_base[:3, 3], axis=1).min()
 
 
 def test_unseen_wordings_are_no_training_wordings() -> None:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fr3_sim.appearance import AppearanceDomain, random_appearance
+from fr3_sim.body_motion import body_motion
 from fr3_sim.camera import INTRINSICS, RgbdCamera
 from fr3_sim.camera_pose import random_camera_pose
 from fr3_sim.depth_noise import noisy_depth
@@ -102,7 +103,8 @@ class DemonstrationMaker:
         task: tuple[int, int],
     ) -> TraceSample:
         block, zone = task
-        traced = trace_points(self._scene, self._hand_ik, points, expert_path(state.task, block, zone))
+        motion = body_motion(self._scene, self._hand_ik, expert_path(state.task, block, zone))
+        traced = trace_points(self._scene, self._hand_ik, points, motion)
         landmarks = np.stack(
             [
                 state.task.block_positions[block],

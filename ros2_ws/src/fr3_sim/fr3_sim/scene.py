@@ -96,8 +96,16 @@ class TabletopScene:
     ) -> None:
         """Put block ``index`` at ``position`` (x, y) [m], turned by ``yaw`` [rad], its centre at ``height`` [m]."""
         x, y = np.asarray(position, dtype=float)[:2]
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        rotation = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        self.pose_block(index, np.array([x, y, height]), rotation)
+
+    def pose_block(self, index: int, position: NDArray[np.float64], rotation: NDArray[np.float64]) -> None:
+        """Put block ``index`` at rest at ``position`` (3,) [m] with ``rotation`` (3, 3)."""
+        quaternion = np.zeros(4)
+        mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(rotation).ravel())
         start = self._block_qpos[index]
-        self.data.qpos[start : start + 7] = [x, y, height, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        self.data.qpos[start : start + 7] = [*position, *quaternion]
         self.data.qvel[self._block_dof[index] : self._block_dof[index] + 6] = 0.0
 
     def block_position(self, index: int) -> NDArray[np.float64]:
