@@ -12,6 +12,7 @@ from enum import Enum
 
 import numpy as np
 
+from ik_controller.camera_bias import BiasConfig
 from ik_controller.commanded_motion import CommandedMotion
 from ik_controller.follower_interface import (
     FloatArray,
@@ -80,6 +81,7 @@ class FollowerConfig:
         workspace: Where the hand may go and how fast.
         events: When fingers close and open.
         surfaces: What counts as table and object.
+        camera_bias: Correction of the camera's calibration.
         gripper: The fingers.
         safety: Gates.
         ik: Inverse kinematics.
@@ -107,6 +109,7 @@ class FollowerConfig:
     workspace: Workspace = field(default_factory=Workspace)
     events: EventConfig = field(default_factory=EventConfig)
     surfaces: SurfaceConfig = field(default_factory=SurfaceConfig)
+    camera_bias: BiasConfig = field(default_factory=BiasConfig)
     gripper: GripperConfig = field(default_factory=GripperConfig)
     safety: SafetyConfig = field(default_factory=SafetyConfig)
     ik: IkConfig = field(default_factory=IkConfig)
@@ -144,9 +147,8 @@ class TraceFollower:
         config = self.config
         self._motion: CommandedMotion | None = None
         self._gripper = Gripper(config.gripper)
-        self._reader = TraceReader(
-            self.robot, config.events, config.surfaces, assumed_table=config.workspace.lower[2] - 0.01
-        )
+        table = config.workspace.lower[2] - config.surfaces.min_table_clearance
+        self._reader = TraceReader(self.robot, config.events, config.surfaces, config.camera_bias, table)
         self._last_trace_s: float | None = None
         self._grip_height = config.default_grip_height
         self._restart_task()
@@ -557,6 +559,7 @@ class TraceFollower:
             "rotation_observed": int(motion.rotation_observed),
             "reach_m": round(motion.reach, 3),
             "table_z": round(reading.table, 4),
+            "camera_bias_mm": round(1000 * float(np.linalg.norm(self._reader.camera_bias)), 1),
             "event": event,
             "witness": "" if reading.event is None else reading.event.witness,
             "holding": int(self._gripper.holding),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.camera_bias import BiasConfig, CameraBias
 from ik_controller.follower_interface import FollowerInput
 from ik_controller.grasping import EventConfig, GraspEvent, find_event
 from ik_controller.hand_motion import HandMotion, estimate_hand_motion
@@ -67,15 +68,26 @@ class TraceReading:
 
 
 class TraceReader:
-    """Reads trace grids; remembers only the table's height, for images that hide it."""
+    """Reads trace grids; remembers the table's height, for images that hide it, and the camera's bias."""
 
     def __init__(
-        self, robot: RobotModel, events: EventConfig, surfaces: SurfaceConfig, assumed_table: float
+        self,
+        robot: RobotModel,
+        events: EventConfig,
+        surfaces: SurfaceConfig,
+        bias: BiasConfig,
+        assumed_table: float,
     ) -> None:
         self._robot = robot
         self._events = events
         self._surfaces = surfaces
+        self._bias = CameraBias(bias)
         self._table = assumed_table
+
+    @property
+    def camera_bias(self) -> FloatArray:
+        """(3,) estimated error of the camera's calibration near the hand [m, base frame]."""
+        return self._bias.estimate_in_base
 
     def read(self, inputs: FollowerInput, finger_width: float, holding: bool) -> TraceReading:
         """Understand ``inputs``, which must have passed ``safety.trace_problem``."""
@@ -84,8 +96,12 @@ class TraceReader:
             and inputs.camera_in_base is not None
             and inputs.joints_at_trace is not None
         )
-        points = lift_traces(inputs.traces, inputs.camera_in_base, inputs.depth_m, inputs.intrinsics)
         hand_in_base = self._robot.hand_in_base(inputs.joints_at_trace)
+        if inputs.depth_m is not None and inputs.intrinsics is not None and not holding:
+            boxes = self._robot.hand.boxes(finger_width)
+            self._bias.observe(inputs.depth_m, inputs.intrinsics, inputs.camera_in_base, hand_in_base, boxes)
+        camera_in_base = self._bias.corrected(inputs.camera_in_base)
+        points = lift_traces(inputs.traces, camera_in_base, inputs.depth_m, inputs.intrinsics)
         tcp_in_base = self._robot.tcp_in_base(inputs.joints_at_trace)
         hand = find_hand_points(points[0], hand_in_base, self._robot.hand, finger_width)
         motion = estimate_hand_motion(points[:, hand.mask], tcp_in_base)
@@ -111,8 +127,9 @@ class TraceReader:
             return Surroundings(None, None)
         config = self._surfaces
         on_table = np.array([place[0], place[1], self._table])
+        camera_in_base = self._bias.corrected(inputs.camera_in_base)
         points = points_near(
-            inputs.depth_m, inputs.intrinsics, inputs.camera_in_base, on_table, config.search_radius
+            inputs.depth_m, inputs.intrinsics, camera_in_base, on_table, config.search_radius
         )
         points = without_hand(
             points,
