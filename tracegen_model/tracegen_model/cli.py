@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
+from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.runtime.checkpoints import SHIPPED, find_checkpoint
 
 DEMO_NAME = "fr3_blocks_nano"

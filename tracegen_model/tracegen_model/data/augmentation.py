@@ -1,4 +1,7 @@
-"""Random changes of images and sentences that training should not notice. Nothing here mirrors an image or drops a colour."""
+"""Random changes of images and sentences that training should not notice.
+
+Nothing here mirrors an image (instructions may say left) or drops a colour (it says which object is meant).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Trace episodes in TraceForge's layout, read and written.
 
     <episode>/images/<stem>.png         RGB image
-    <episode>/samples/<stem>.npz        keypoints (N, 2) px; traj (N, T, 2 or 3) u px, v px, z m; -inf pads; valid_steps (T,)
+    <episode>/samples/<stem>.npz        keypoints (N, 2) px; traj (N, T, 2 or 3) u px, v px, z m, padded with -inf;
+                                        valid_steps (T,)
     <episode>/depth/<stem>_raw.npz      depth (H, W) m, 0 = no reading; optional
     <episode>/three_instructions.json   instruction_1 .. instruction_3; optional (task_descriptions.json holds the same)
 
@@ -40,7 +41,11 @@ class EpisodeError(ValueError):
 
     def __init__(self, path: Path, expected: str, found: str) -> None:
         super().__init__(f"{path}: expected {expected}, found {found}; remove the episode or write it again")
-        self.path = path
+        self.path, self.expected, self.found = path, expected, found
+
+    def __reduce__(self) -> tuple[type[EpisodeError], tuple[Path, str, str]]:
+        # Workers send their errors home; an exception of three arguments needs to be told how.
+        return EpisodeError, (self.path, self.expected, self.found)
 
 
 class PointKind(IntEnum):

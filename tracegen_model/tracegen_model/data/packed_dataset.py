@@ -10,9 +10,11 @@ import hashlib
 import json
 import multiprocessing
 import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -61,7 +63,8 @@ class PackedDataset:
         depth: (I, side, side) float16 [m], 0 = no reading.
         image_scene: (I,) int32 scene of each image, ascending.
         sample_image: (S,) int32 image of each sample, ascending.
-        deltas: (S, points, horizon, 3) float16, position less start: u, v in fractions of the image, z [m]; NaN = unknown.
+        deltas: (S, points, horizon, 3) float16, position less start: u, v in fractions of the image, z [m];
+            NaN = unknown.
         start_depth: (S, points) float16 [m], depth of the trace's start; NaN = unknown.
         point_kinds: (S, points) uint8.
         target_uvz: (S, 3, 3) float32: u, v of the pixel centre in fractions of the image ((px + 1/2) / side), z [m].
@@ -143,6 +146,21 @@ class _SampleJob:
     text: int
 
 
+@dataclass(frozen=True)
+class _Task:
+    """A chunk of the work: ``pack`` writes ``jobs`` to rows ``start`` and on."""
+
+    pack: Callable[[Path, PackedSizes, int, Sequence[Any]], None]
+    output: Path
+    sizes: PackedSizes
+    start: int
+    jobs: Sequence[Any]
+
+    def run(self) -> int:
+        self.pack(self.output, self.sizes, self.start, self.jobs)
+        return len(self.jobs)
+
+
 def pack_dataset(
     source: Path,
     output: Path,
@@ -179,27 +197,15 @@ def pack_dataset(
     arrays["sample_text"][:] = [job.text for job in samples]
     for array in arrays.values():
         array.flush()
-    workers = jobs or os.cpu_count() or 1
-    context = multiprocessing.get_context("spawn")
-    with (
-        ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool,
-        tqdm(total=len(images) + len(samples), unit="file", desc="packing") as progress,
-    ):
-        futures = {
-            pool.submit(_pack_images, output, sizes, start, images[start : start + CHUNK]): len(
-                images[start : start + CHUNK]
-            )
-            for start in range(0, len(images), CHUNK)
-        }
-        futures |= {
-            pool.submit(_pack_samples, output, sizes, start, samples[start : start + CHUNK]): len(
-                samples[start : start + CHUNK]
-            )
-            for start in range(0, len(samples), CHUNK)
-        }
-        for future in as_completed(futures):
-            future.result()
-            progress.update(futures[future])
+    tasks = [
+        _Task(_pack_images, output, sizes, i, images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)
+    ]
+    tasks += [
+        _Task(_pack_samples, output, sizes, i, samples[i : i + CHUNK]) for i in range(0, len(samples), CHUNK)
+    ]
+    with tqdm(total=len(images) + len(samples), unit="file", desc="packing") as progress:
+        for packed in _run_tasks(tasks, jobs or os.cpu_count() or 1):
+            progress.update(packed)
     index = {
         "format": FORMAT_VERSION,
         "sizes": vars(sizes),
@@ -242,12 +248,12 @@ def _plan(
     stems = [(stem, number) for number, episode in enumerate(episodes) for stem in episode.stems()]
     scenes = sorted({scene_of(stem) for stem, _ in stems})[:max_scenes]
     kept = set(scenes)
-    stems = sorted((scene_of(stem), stem, number) for stem, number in stems if scene_of(stem) in kept)
+    ordered = sorted((scene_of(stem), stem, number) for stem, number in stems if scene_of(stem) in kept)
     digests: dict[tuple[int, int], str] = {}
     image_index: dict[tuple[str, str], int] = {}
     images: list[_ImageJob] = []
     samples: list[_SampleJob] = []
-    for _, stem, number in stems:
+    for _, stem, number in ordered:
         episode = episodes[number]
         key = (stem, _content_digest(episode.image_path(stem), digests))
         if key not in image_index:
@@ -256,6 +262,15 @@ def _plan(
         samples.append(_SampleJob(episode, stem, image_index[key], number))
     samples.sort(key=lambda job: job.image)
     return scenes, [episode.instructions() for episode in episodes], images, samples
+
+
+def _run_tasks(tasks: Sequence[_Task], workers: int) -> Iterator[int]:
+    """Run ``tasks`` in ``workers`` processes (in this one, if 1) and yield how many files each packed."""
+    if workers == 1:
+        yield from (task.run() for task in tasks)
+        return
+    with ProcessPoolExecutor(max_workers=workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from (future.result() for future in as_completed([pool.submit(task.run) for task in tasks]))
 
 
 def _content_digest(path: Path, known: dict[tuple[int, int], str]) -> str:
@@ -270,7 +285,7 @@ def _content_digest(path: Path, known: dict[tuple[int, int], str]) -> str:
     return known[inode]
 
 
-def _pack_images(output: Path, sizes: PackedSizes, start: int, jobs: list[_ImageJob]) -> None:
+def _pack_images(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_ImageJob]) -> None:
     colour = np.load(output / "colour.npy", mmap_mode="r+")
     depth = np.load(output / "depth.npy", mmap_mode="r+")
     side = sizes.image_side
@@ -284,7 +299,7 @@ def _pack_images(output: Path, sizes: PackedSizes, start: int, jobs: list[_Image
             depth[i] = measured if measured.shape == (side, side) else resize_depth(measured, side)
 
 
-def _pack_samples(output: Path, sizes: PackedSizes, start: int, jobs: list[_SampleJob]) -> None:
+def _pack_samples(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob]) -> None:
     names = ("deltas", "start_depth", "point_kinds", "target_uvz")
     arrays = {name: np.load(output / f"{name}.npy", mmap_mode="r+") for name in names}
     for i, job in enumerate(jobs, start=start):

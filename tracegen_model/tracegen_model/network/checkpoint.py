@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part
     )
     part.chmod(0o644)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

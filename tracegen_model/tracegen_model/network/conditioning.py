@@ -58,8 +58,8 @@ class QueryPoints:
 class TextEncoder(nn.Module):
     """A small transformer over hashed words.
 
-    A convolution over neighbouring words comes first: it binds "red" to "block" in "the red block" wherever that stands, which
-    attention over absolute positions takes far longer to learn.
+    A convolution over neighbouring words comes first: it binds "red" to "block" in "the red block" wherever that
+    stands, which attention over absolute positions takes far longer to learn.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -72,7 +72,7 @@ class TextEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, words: Tensor) -> tuple[Tensor, Tensor]:
-        """``words`` (B, L) ids, 0 = padding, to tokens (B, L, text_width), zero where padded, and the mask (B, L) of words."""
+        """Tokens (B, L, text_width), zero where padded, and the mask (B, L) of words, from ``words`` (B, L) ids."""
         present = words != PADDING
         keep = present[..., None].to(self.positions.dtype)
         tokens = self.embedding(words) * keep
@@ -109,9 +109,11 @@ class TextBlock(nn.Module):
 class TextQueriedPoints(nn.Module):
     """Looks for points that the sentence asks for: a spatial softmax over image cells for each query.
 
-    Each query pools the words in its own way, is matched with the image's cells, and yields a place (u, v, z) and the features
-    there. Without supervision of the heat-maps the choice of object and zone stays at chance for a long time.
+    Each query pools the words in its own way, is matched with the image's cells, and yields a place (u, v, z) and the
+    features there. Without supervision of the heat-maps the choice of object and zone stays at chance for long.
     """
+
+    cell_places: Tensor
 
     def __init__(self, config: NetworkConfig, cell_channels: int, cells_per_side: int) -> None:
         super().__init__()
@@ -123,9 +125,10 @@ class TextQueriedPoints(nn.Module):
         self.key = nn.Conv1d(cell_channels, width, 1)
         self.value = nn.Conv1d(cell_channels, width, 1)
         self.sharpness = nn.Parameter(torch.full((self.count, 1), 3.0 * width**-0.5))
-        self.refine = nn.Sequential(nn.Linear(width + text, 64), nn.GELU(), nn.Linear(64, 3))
-        nn.init.zeros_(self.refine[2].weight)
-        nn.init.zeros_(self.refine[2].bias)
+        correction = nn.Linear(64, 3)
+        nn.init.zeros_(correction.weight)
+        nn.init.zeros_(correction.bias)
+        self.refine = nn.Sequential(nn.Linear(width + text, 64), nn.GELU(), correction)
         self.register_buffer("cell_places", _cell_places(cells_per_side), persistent=False)
 
     def forward(self, features: VisualFeatures, text: Tensor, present: Tensor) -> tuple[QueryPoints, Tensor]:
@@ -157,6 +160,8 @@ class TextQueriedPoints(nn.Module):
 
 class Conditioner(nn.Module):
     """Fuses image features, words and query points into the conditioning of the trace transformer."""
+
+    grid_places: Tensor
 
     def __init__(self, config: NetworkConfig, cell_channels: int, cells_per_side: int) -> None:
         super().__init__()
@@ -203,7 +208,7 @@ class Conditioner(nn.Module):
         return conditioning, points
 
     def _geometry(self, start_depth: Tensor, roles: Tensor) -> Tensor:
-        """(B, patches, features): start depth of each patch's points and where they lie relative to object, zone and hand."""
+        """(B, patches, features): start depth of each patch's points, and where they lie from object, zone and hand."""
         measured = (start_depth > 0.0).float()
         start_depth = start_depth.float()
         shift = self.grid_places[None, :, None] - roles[:, None, :, :2]

@@ -31,11 +31,11 @@ class NetworkConfig:
         text_width: Width of word embeddings.
         text_blocks: Layers of the text transformer.
         text_length: Words read; further ones are cut.
-        vocabulary: Number of word ids, 0 = padding; words are hashed to the others.
+        vocabulary: Number of word ids; 0 = padding, words are hashed to the others.
         free_points: Query points without supervision, beside object, zone and hand.
         point_width: Width of a query point's key and value.
-        time_shift: Shift s of the flow's time: drawn and integrated where t = u / (u + s (1 - u)). Traces are redundant,
-            so moderate noise leaks the answer; s > 1 spends the effort where the noise is strong.
+        time_shift: Shift s of the flow's time, t = u / (u + s (1 - u)). Traces are redundant, so moderate noise leaks
+            the answer; s > 1 spends the effort where the noise is strong.
     """
 
     encoder: str = "conv_stem"
@@ -45,8 +45,8 @@ class NetworkConfig:
     patch_side: int = 2
     frames_in_channels: int = 32
     width: int = 128
-    heads: int = 4
-    blocks: int = 4
+    heads: int = 2
+    blocks: int = 3
     modulation_width: int = 128
     encoder_width: int = 48
     text_width: int = 64

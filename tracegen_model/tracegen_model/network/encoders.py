@@ -49,9 +49,14 @@ class VisualFeatures:
 class ConvStemEncoder(nn.Module):
     """A light convolutional encoder, trained from scratch: stems of stride 4, a residual trunk of stride 8.
 
-    Trace tokens get *aligned* features: the maps are sampled exactly at the grid's points (coarse map) and at four places
-    around each (fine map), so that a token knows what its own points lie on without having to attend to it.
+    Trace tokens get *aligned* features: the maps are sampled exactly at the grid's points (coarse map) and at four
+    places around each (fine map), so that a token knows what its own points lie on without having to look for it.
     """
+
+    at_points: Tensor
+    around_points: Tensor
+    point_pixels: Tensor
+    positions: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -132,7 +137,7 @@ class ResidualBlock(nn.Module):
 def interpolation_matrix(pixels: Tensor, cells: int, stride: int) -> Tensor:
     """(P, cells) weights that read a map of ``cells`` cells of ``stride`` px linearly at ``pixels`` (P,) [px].
 
-    The centre of cell i lies at pixel (i + 1/2) stride - 1/2; places outside the outermost centres get the outermost cell.
+    The centre of cell i lies at pixel (i + 1/2) stride - 1/2; places beyond the outermost centres get those cells.
     """
     position = ((pixels + 0.5) / stride - 0.5).clamp(0.0, cells - 1.0)
     return (1.0 - (position[:, None] - torch.arange(cells)[None]).abs()).clamp(min=0.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ MAX_TIME_WEIGHT = 5.0
 def draw_times(
     count: int, shift: float, pure_noise_fraction: float, generator: torch.Generator | None = None
 ) -> Tensor:
-    """(count,) training times: σ(N(-ln shift, 1.3)), and a share at t = 0, where the task is plain regression."""
+    """(count,) training times: σ(N(-ln shift, 1.3)), and a share at t = 0, where the task is regression."""
     times = torch.sigmoid(torch.randn(count, generator=generator) * TIME_SPREAD - math.log(shift))
     return torch.where(torch.rand(count, generator=generator) < pure_noise_fraction, torch.zeros(()), times)
 
@@ -57,7 +58,7 @@ def trace_loss(
 
 
 def euler_step(state: Tensor, clean: Tensor, time: Tensor, next_time: Tensor) -> Tensor:
-    """One Euler step of the flow from ``time`` to ``next_time`` (scalars or (B, 1, 1, 1)); exact for a straight path."""
+    """One Euler step of the flow from ``time`` to ``next_time`` (scalars or (B, 1, 1, 1)); straight paths are exact."""
     return state + (clean - state) * ((next_time - time) / (1.0 - time))
 
 
@@ -68,6 +69,6 @@ def sample(predict: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: in
     """
     times = torch.as_tensor(shifted_times(steps, shift), dtype=noise.dtype, device=noise.device)
     state = noise
-    for now, after in zip(times[:-1], times[1:], strict=True):
+    for now, after in pairwise(times):
         state = euler_step(state, predict(state, now.expand(len(noise))).to(state.dtype), now, after)
     return state

@@ -1,7 +1,7 @@
 """Time of the flow: t = 0 is noise, t = 1 is data, and a shift spends more steps where the noise is strong.
 
-Source: the resolution-dependent shift of Esser et al. 2024 (Stable Diffusion 3), t = u / (u + s (1 - u)) in this direction
-of time; s = 1 is no shift.
+Source: the resolution-dependent shift of Esser et al. 2024 (Stable Diffusion 3), t = u / (u + s (1 - u)) in this
+direction of time; s = 1 is no shift.
 """
 
 from __future__ import annotations

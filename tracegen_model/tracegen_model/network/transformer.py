@@ -1,7 +1,7 @@
 """The trace transformer: joint attention over conditioning tokens and trace tokens, as in CogVideoX.
 
-A trace token carries a patch of the query grid over ``frames_in_channels`` steps. Both streams share the layers' weights and
-are normalised and gated by their own modulation, which comes from time, text and query points (adaLN).
+A trace token carries a patch of the query grid over ``frames_in_channels`` steps. Both streams share the layers'
+weights and are shifted, scaled and gated by their own modulation, made from time, text and query points (adaLN).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class JointBlock(nn.Module):
         _initialise_modulation(self.modulate_feed_forward, gates=(2, 5))
 
     def forward(self, joint: Tensor, given: int, modulation: Tensor) -> Tensor:
-        """``joint`` (B, given + trace tokens, width), the first ``given`` tokens being conditioning."""
+        """Another round over ``joint`` (B, given + trace tokens, width), the first ``given`` being conditioning."""
         shift, scale, gate = _per_token(self.modulate_attention(modulation), given, joint.shape[1])
         joint = joint + gate * self._attend(self.norm_attention(joint) * (1.0 + scale) + shift)
         shift, scale, gate = _per_token(self.modulate_feed_forward(modulation), given, joint.shape[1])
@@ -109,7 +109,7 @@ class JointBlock(nn.Module):
 
 
 def patchify(traces: Tensor, config: NetworkConfig) -> Tensor:
-    """(B, points, horizon, 3) to tokens (B, frame_groups * patches, 3 * frames * patch²); channel slowest, then frame."""
+    """(B, points, horizon, 3) to (B, frame_groups * patches, 3 * frames * patch²); channel slowest, then frame."""
     side, patch = config.grid_side // config.patch_side, config.patch_side
     split = traces.reshape(-1, side, patch, side, patch, config.frame_groups, config.frames_in_channels, 3)
     return split.permute(0, 5, 1, 3, 7, 6, 2, 4).reshape(
@@ -144,7 +144,7 @@ def _sinusoid(values: Tensor, width: int) -> Tensor:
 
 
 def _per_token(modulation: Tensor, given: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, 6 width) as shift, scale and gate (B, length, width): three of the trace's tokens, three of the given ones."""
+    """(B, 6 width) as shift, scale and gate (B, length, width): three of trace tokens, three of the given ones."""
     parts = modulation[:, None].chunk(6, dim=-1)
     shift, scale, gate = (
         torch.cat([parts[i + 3].expand(-1, given, -1), parts[i].expand(-1, length - given, -1)], dim=1)

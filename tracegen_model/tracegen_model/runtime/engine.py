@@ -19,7 +19,8 @@ class EngineCondition:
 
     Attributes:
         arrays: What the sampler takes, by the name of its input.
-        query_points: (3, 3) u, v in fractions of the image and z [m] of object, zone and hand, as the network sees them.
+        query_points: (3, 3) u, v in fractions of the image and z [m] of object, zone and hand as the network
+            sees them.
     """
 
     arrays: dict[str, NDArray[np.float32]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,8 @@ class TracePrediction:
     Attributes:
         traces: Where the points of the query grid will travel.
         latency_s: Seconds of each stage: preprocess, condition, sample, lift.
-        query_points: (3, 3) u, v [px of the source image], z [m] of the object to move, the zone and the hand as the network
-            sees them; rows of NaN where a predictor has no such notion.
+        query_points: (3, 3) u, v [px of the source image], z [m] of the object to move, the zone and the hand as the
+            network sees them; None where a predictor has no such notion.
     """
 
     traces: TraceGrid
@@ -47,7 +48,8 @@ class TracePredictor:
         checkpoint: Name of a shipped checkpoint, or a checkpoint's folder.
         threads: Threads that the engine may use.
         steps: Euler steps of the sampler; None = what the checkpoint recommends.
-        seed: Seed of the sampler's noise. Every prediction starts from the same noise, so equal inputs give equal traces.
+        seed: Seed of the sampler's noise. Every prediction starts from the same noise, so that equal inputs give
+            equal traces and successive ones agree.
         engine: What runs the network, a key of ``engine.ENGINES``.
 
     Raises:
@@ -106,7 +108,7 @@ class TracePredictor:
         conditioned = time.perf_counter()
         rng = np.random.default_rng(self._seed if seed is None else seed)
         state = rng.standard_normal((network.points, network.horizon, 3), dtype=np.float32)
-        for now, after in zip(self._times[:-1], self._times[1:], strict=True):
+        for now, after in pairwise(self._times):
             state = self._engine.step(state, float(now), float(after), condition)
         sampled = time.perf_counter()
         traces = self._lift(state * self._config.increment_scale, depth, intrinsics)

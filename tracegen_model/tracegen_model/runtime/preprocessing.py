@@ -1,4 +1,4 @@
-"""From camera images to what TraceGen is shown. Demonstrations and the live predictor share it, so train equals deploy."""
+"""From camera images to what TraceGen is shown; demonstrations and the live predictor share it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def resize_colour(colour: NDArray[np.uint8], side: int = MODEL_IMAGE_SIDE) -> ND
 def resize_depth(depth: NDArray[np.floating], side: int = MODEL_IMAGE_SIDE) -> NDArray[np.float32]:
     """Squash a depth image (H, W) [m] to (side, side) without mixing depths across edges.
 
-    Each target pixel takes the reading under its centre, or, where that is a hole (0, NaN), a valid one beside it in the
-    source; holes larger than that stay 0.
+    Each target pixel takes the reading under its centre, or, where that is a hole (0, NaN), a valid one beside it in
+    the source; holes larger than that stay 0.
     """
     source = np.nan_to_num(np.asarray(depth, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     height, width = source.shape

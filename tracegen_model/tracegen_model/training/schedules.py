@@ -20,8 +20,9 @@ def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
 
 
 def pure_noise_share(config: TrainingConfig, progress: float) -> float:
-    """Share of samples whose noisy traces are noise only. There the best guess is a regression, which is quick to learn and
-    a far better start for the flow than nothing; it falls from 1 to the config's share.
+    """Share of samples whose noisy traces are noise only; it falls from 1 to the config's share.
+
+    There the best guess is a regression, which is quick to learn and a far better start for the flow than nothing.
     """
     if config.regression_share <= 0.0:
         return config.pure_noise_share

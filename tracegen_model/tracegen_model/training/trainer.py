@@ -73,7 +73,7 @@ class Trainer:
             raise NetworkConfigError(f"no preset {preset!r}; there is {', '.join(sorted(PRESETS))}")
         if config.held_out_scenes >= len(dataset.scenes):
             raise PackedDatasetError(
-                f"{config.held_out_scenes} scenes are to be held out of {len(dataset.scenes)}: nothing is left to train on"
+                f"{config.held_out_scenes} scenes are to be held out of {len(dataset.scenes)}: nothing is left"
             )
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -81,7 +81,7 @@ class Trainer:
         self._dataset, self._config, self._output = dataset, config, output
         self._device = choose_device(config.device)
         self._network = TraceGen(PRESETS[preset]).to(self._device)
-        self._network.encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network.encoder.to(memory_format=torch.channels_last)
         self._average = {key: value.clone() for key, value in self._network.state_dict().items()}
         self._averaged = [(key, value) for key, value in self._network.state_dict().items()]
         self._optimiser = self._make_optimiser()

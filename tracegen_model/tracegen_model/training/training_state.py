@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ def save_training_state(
     save_tensors(folder / TENSORS_FILE, tensors)
     part = folder / (PROGRESS_FILE + ".part")
     part.write_text(json.dumps(vars(progress)), encoding="utf-8")
-    os.replace(part, folder / PROGRESS_FILE)
+    part.replace(folder / PROGRESS_FILE)
 
 
 def load_training_state(

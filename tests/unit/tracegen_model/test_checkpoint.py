@@ -1,0 +1,121 @@
+"""Checkpoints load strictly, and their ONNX graphs compute what torch computes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tracegen_model.network import flow
+from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
+from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
+from tracegen_model.network.onnx_export import export_checkpoint
+from tracegen_model.network.text_tokens import word_ids
+from tracegen_model.network.time_shift import shifted_times
+from tracegen_model.network.tracegen import TraceGen, colour_from_bytes
+from tracegen_model.runtime.onnx_engine import OnnxEngine
+
+from .conftest import TINY
+
+CONFIG = CheckpointConfig(
+    name="tiny",
+    preset="tiny",
+    network=TINY,
+    increment_std=(0.01, 0.02, 0.005),
+    step_length_m=0.0125,
+    sampler_steps=2,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "tiny", CONFIG, TraceGen(TINY).state_dict())
+    return tmp_path / "tiny"
+
+
+def test_a_checkpoint_loads_as_it_was_saved(folder: Path) -> None:
+    config, network = load_checkpoint(folder)
+    torch.manual_seed(0)
+    for name, tensor in TraceGen(TINY).state_dict().items():
+        torch.testing.assert_close(network.state_dict()[name], tensor)
+    assert dataclasses.replace(config, sha256={}) == CONFIG
+
+
+def test_every_tensor_that_does_not_fit_is_listed(folder: Path) -> None:
+    weights = TraceGen(TINY).state_dict()
+    del weights["transformer.to_traces.bias"]
+    weights["surprise"] = torch.zeros(1)
+    weights["conditioner.word_tokens.bias"] = torch.zeros(7)
+    save_checkpoint(folder, CONFIG, weights)
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(folder)
+    assert "missing: transformer.to_traces.bias" in str(caught.value)
+    assert "unexpected: surprise" in str(caught.value)
+    assert "conditioner.word_tokens.bias: expected (32,), found (7,)" in str(caught.value)
+
+
+def test_altered_tensors_are_noticed(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 99}, "expected format 1"),
+        ({"word_rules": "whole sentences"}, "word rules"),
+        ({"increment_std": [0.1, 0.2]}, "3 positive numbers"),
+        ({"surprise": 1}, "surprise"),
+        ({"network": {}}, "missing fields"),
+    ],
+)
+def test_a_config_that_cannot_be_used_says_why(folder: Path, change: dict, message: str) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(folder)
+
+
+def test_broken_json_is_a_checkpoint_error(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match="damaged"):
+        CheckpointConfig.load(folder)
+
+
+def test_onnx_runtime_samples_what_torch_samples(folder: Path) -> None:
+    export_checkpoint(folder)
+    config, network = load_checkpoint(folder)
+    engine = OnnxEngine(folder, config, threads=1)
+    rng = np.random.default_rng(1)
+    colour = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    depth = rng.uniform(0.0, 1.5, (32, 32)).astype(np.float32)
+    words = word_ids("move the red block", TINY.text_length, TINY.vocabulary)
+    noise = rng.standard_normal((TINY.points, TINY.horizon, 3), dtype=np.float32)
+
+    condition = engine.condition(colour, depth, words)
+    state = noise
+    times = shifted_times(3, TINY.time_shift)
+    for now, after in pairwise(times):
+        state = engine.step(state, now, after, condition)
+
+    with torch.no_grad():
+        given, points = network.condition(
+            colour_from_bytes(torch.from_numpy(colour)[None]),
+            torch.from_numpy(depth)[None],
+            torch.from_numpy(words)[None],
+        )
+        expected = flow.sample(
+            lambda x, time: network(x, time, given), torch.from_numpy(noise)[None], 3, TINY.time_shift
+        )
+    np.testing.assert_allclose(state, expected[0].numpy(), atol=1e-4)
+    np.testing.assert_allclose(condition.query_points, points.uvz[0, :3].numpy(), atol=1e-4)

@@ -1,0 +1,76 @@
+"""Packing keeps what the episodes say and shares images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tracegen_model.data.episode import EpisodeError, EpisodeReader
+from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, pack_dataset
+from tracegen_model.data.statistics import SMALLEST_STD, increment_std, increments_of
+
+from .conftest import TINY
+
+
+@pytest.fixture
+def packed(episodes: Path, tmp_path: Path) -> PackedDataset:
+    return pack_dataset(episodes, tmp_path / "packed", jobs=1, image_side=TINY.image_side)
+
+
+def test_samples_of_an_image_share_it(packed: PackedDataset) -> None:
+    assert packed.image_count == 6
+    assert packed.sample_count == 12
+    assert packed.sample_image.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert packed.image_scene.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_packed_sample_is_the_episodes_sample(packed: PackedDataset, episodes: Path) -> None:
+    for sample in range(packed.sample_count):
+        image = int(packed.sample_image[sample])
+        texts = packed.texts[int(packed.sample_text[sample])]
+        colour = "red" if "red" in texts[0] else "green"
+        episode = EpisodeReader(episodes / f"scene{image:03d}_{colour}")
+        stem = f"scene{image:03d}_0"
+        traces = episode.traces(stem)
+        np.testing.assert_array_equal(packed.colour[image], episode.image(stem))
+        np.testing.assert_allclose(packed.depth[image], episode.depth(stem))
+        moved = (traces.traces[:, 1:] - traces.traces[:, :1]) / [32, 32, 1]
+        np.testing.assert_allclose(packed.deltas[sample], moved, atol=1e-3)
+        np.testing.assert_allclose(
+            packed.target_uvz[sample, :, :2] * 32 - 0.5, traces.target_uvz[:, :2], atol=1e-4
+        )
+
+
+def test_increments_sum_up_to_the_positions(packed: PackedDataset) -> None:
+    increments = increments_of(packed.deltas[:4])
+    np.testing.assert_allclose(increments.cumsum(axis=-2), packed.deltas[:4].astype(np.float32), atol=1e-5)
+    assert increment_std(packed)[0] > 0.01
+    assert increment_std(packed)[2] == SMALLEST_STD  # nothing moves in depth here
+
+
+def test_several_processes_pack_the_same(packed: PackedDataset, episodes: Path, tmp_path: Path) -> None:
+    parallel = pack_dataset(episodes, tmp_path / "parallel", jobs=2, image_side=TINY.image_side)
+    np.testing.assert_array_equal(parallel.colour, packed.colour)
+    np.testing.assert_array_equal(parallel.deltas, packed.deltas)
+
+
+def test_only_the_first_scenes_are_packed_when_asked(episodes: Path, tmp_path: Path) -> None:
+    packed = pack_dataset(episodes, tmp_path / "few", jobs=1, image_side=TINY.image_side, max_scenes=2)
+    assert packed.scenes == ["scene000", "scene001"]
+    assert packed.sample_count == 4
+
+
+def test_a_damaged_episode_stops_the_packing_by_name(episodes: Path, tmp_path: Path) -> None:
+    (episodes / "scene003_red" / "samples" / "scene003_0.npz").write_bytes(b"")
+    with pytest.raises(EpisodeError, match="scene003_0"):
+        pack_dataset(episodes, tmp_path / "packed", jobs=1, image_side=TINY.image_side)
+    with pytest.raises(PackedDatasetError, match="not a packed dataset"):
+        PackedDataset.open(tmp_path / "packed")
+
+
+def test_a_missing_array_is_named(packed: PackedDataset, tmp_path: Path) -> None:
+    (tmp_path / "packed" / "deltas.npy").unlink()
+    with pytest.raises(PackedDatasetError, match=r"deltas\.npy is missing"):
+        PackedDataset.open(tmp_path / "packed")
