@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from fr3_sim.camera import INTRINSICS, RgbdCamera
 from fr3_sim.body_motion import body_motion
+from fr3_sim.camera import INTRINSICS, RgbdCamera
 from fr3_sim.exact_traces import points_at_pixels, trace_points
 from fr3_sim.hand_ik import HandIk
 from fr3_sim.layout import BLOCK_HALF_SIZE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from fr3_sim.camera import RgbdCamera
 from fr3_sim.hand_ik import HandIk
 from fr3_sim.scene import TabletopScene

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from fr3_sim.depth_noise import STEREO_BASELINE, noisy_depth
 
 FOCAL_LENGTH = 615.0
@@ -38,7 +39,10 @@ def test_a_near_object_casts_a_stereo_shadow_to_its_left() -> None:
 
 
 def test_losses_grow_with_the_level_and_the_seed_decides() -> None:
-    lost = [(noisy_depth(plane(1.0), FOCAL_LENGTH, level, np.random.default_rng(3)) == 0).mean() for level in (0.5, 1.0, 2.0)]
+    lost = [
+        (noisy_depth(plane(1.0), FOCAL_LENGTH, level, np.random.default_rng(3)) == 0).mean()
+        for level in (0.5, 1.0, 2.0)
+    ]
     assert lost[0] < lost[1] < lost[2] < 0.1
     first, second = (noisy_depth(plane(1.0), FOCAL_LENGTH, 1.0, np.random.default_rng(4)) for _ in range(2))
     assert np.array_equal(first, second)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 import pytest
-from fr3_sim.camera import INTRINSICS, RgbdCamera
+
 from fr3_sim.body_motion import STEP_LENGTH, TRACE_STEPS, body_motion
+from fr3_sim.camera import INTRINSICS, RgbdCamera
 from fr3_sim.exact_traces import TracedPoints, points_at_pixels, trace_points, visible_points
 from fr3_sim.hand_ik import HandIk, downward_rotation, hand_yaw
 from fr3_sim.instructions import training_instruction, unseen_instruction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from fr3_sim.appearance import AppearanceDomain, random_appearance
 from fr3_sim.camera import INTRINSICS, RgbdCamera
 from fr3_sim.camera_pose import nominal_camera_in_base, perturbed_camera_pose, random_camera_pose

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
 from fr3_sim.camera_pose import nominal_camera_in_base
 from fr3_sim.gripper_control import GripperGoal, GripperGoalError
 from fr3_sim.hand_ik import HandIk
@@ -13,7 +15,6 @@ from fr3_sim.layout import BLOCK_HALF_SIZE
 from fr3_sim.simulation import JOINT_NAMES, SceneOptions, Simulation
 from fr3_sim.task import Task
 from fr3_sim.trajectory_executor import TrajectoryCommand
-from numpy.typing import NDArray
 
 pytestmark = pytest.mark.unit
 

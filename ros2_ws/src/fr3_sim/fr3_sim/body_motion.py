@@ -53,13 +53,16 @@ def body_motion(
     steps: int = TRACE_STEPS,
     step_length: float = STEP_LENGTH,
 ) -> BodyMotion:
-    """Motion of all bodies from the scene's present state while the hand follows ``path`` for ``steps`` x ``step_length`` [m]."""
+    """Motion of all bodies from the scene's present state while the hand follows ``path``, ``step_length`` [m] a step."""
     sampled = path.resampled(step_length, steps)
     hand_rotations = np.stack([downward_rotation(yaw) for yaw in sampled.yaws])
     hand_rotations[0] = scene.tcp_rotation
     hand_positions = sampled.positions.copy()
     hand_positions[0] = scene.tcp_position
-    poses = [_block_motion(scene, block, path, sampled, hand_positions, hand_rotations) for block in range(BLOCK_COUNT)]
+    poses = [
+        _block_motion(scene, block, path, sampled, hand_positions, hand_rotations)
+        for block in range(BLOCK_COUNT)
+    ]
     return BodyMotion(
         hand_positions=hand_positions,
         hand_rotations=hand_rotations,
@@ -118,4 +121,6 @@ def _arm_joints(
     for step in solved[1:]:
         joints.append(hand_ik.solve(hand_positions[step], hand_rotations[step], joints[-1], IK_ITERATIONS)[0])
     table = np.array(joints)
-    return np.column_stack([np.interp(np.arange(steps), solved, table[:, joint]) for joint in range(table.shape[1])])
+    return np.column_stack(
+        [np.interp(np.arange(steps), solved, table[:, joint]) for joint in range(table.shape[1])]
+    )

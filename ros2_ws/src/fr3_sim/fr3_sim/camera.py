@@ -41,7 +41,10 @@ class RgbdCamera:
         return self._draw()
 
     def render_bodies(self, pixels: NDArray[np.float64]) -> NDArray[np.int64]:
-        """MuJoCo body id behind each of ``pixels`` (N, 2), ``NO_BODY`` for none; simulator truth, never shown to a node."""
+        """MuJoCo body id behind each of ``pixels`` (N, 2), ``NO_BODY`` for none.
+
+        Simulator truth: it makes demonstrations and is never shown to a node.
+        """
         self._update()
         flags = self._renderer.scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = 1

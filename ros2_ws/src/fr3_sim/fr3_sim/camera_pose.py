@@ -44,7 +44,7 @@ def nominal_camera_in_base() -> NDArray[np.float64]:
 def perturbed_camera_pose(
     camera_in_base: NDArray[np.float64], translation: float, rotation: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """A calibration error: ``camera_in_base`` moved by ``translation`` [m] and turned by ``rotation`` [rad], directions random."""
+    """``camera_in_base`` moved by ``translation`` [m] and turned by ``rotation`` [rad] in random directions."""
     direction = rng.normal(size=3)
     axis = rng.normal(size=3)
     axis /= np.linalg.norm(axis)

@@ -2,8 +2,9 @@
 
     python -m fr3_sim.demonstrations OUTPUT --scenes 6000 --seed 1 --jobs 2
 
-A scene is a random table under a random look and camera; several states of the task are drawn in it. Each (block, zone)
-instruction that makes sense in one of them becomes an episode; episodes of a scene share their images through hard links.
+A scene is a random table under a random look and camera; several states of the task are drawn in it. Each
+(block, zone) instruction that makes sense in one of them becomes an episode; episodes of a scene share their images
+through hard links.
 """
 
 from __future__ import annotations
@@ -152,7 +153,9 @@ def _make_scenes(indices: range) -> int:
 def make_demonstrations(output: Path, scenes: int, seed: int, jobs: int) -> int:
     """Write the episodes of ``scenes`` scenes under ``output``; returns the number of samples."""
     output.mkdir(parents=True, exist_ok=True)
-    parts = [range(first, min(first + SCENES_PER_TASK, scenes)) for first in range(0, scenes, SCENES_PER_TASK)]
+    parts = [
+        range(first, min(first + SCENES_PER_TASK, scenes)) for first in range(0, scenes, SCENES_PER_TASK)
+    ]
     total = 0
     pool = ProcessPoolExecutor(
         max_workers=jobs,
@@ -174,7 +177,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make demonstrations with exact traces (TraceForge layout).")
     parser.add_argument("output", type=Path, help="folder that the episodes are written to")
     parser.add_argument("--scenes", type=int, default=6000, help="number of scenes (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of all that is drawn (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of all that is drawn (default: %(default)s)"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: all cores)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

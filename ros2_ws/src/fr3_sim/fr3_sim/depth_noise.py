@@ -1,7 +1,7 @@
 """Depth as an active-stereo camera (RealSense D435) measures it: noisy, quantised, with shadows and holes.
 
-Depth z and disparity d are tied by d = f B / z; the camera's error is about constant in disparity, so it grows with z². To
-the left of a near object lies a band that only one of the two imagers sees: no depth there.
+Depth z and disparity d are tied by d = f B / z; the camera's error is about constant in disparity, so it grows
+with z². To the left of a near object lies a band that only one of the two imagers sees: no depth there.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def noisy_depth(
     seen = in_range & _seen_by_both(disparity)
 
     coarse = rng.normal(size=(height // NOISE_CELL, width // NOISE_CELL)).astype(np.float32)
-    error = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR) * (1.5 * DISPARITY_NOISE * level)
+    error = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR) * (
+        1.5 * DISPARITY_NOISE * level
+    )
     measured = np.rint((disparity + error) / DISPARITY_STEP) * DISPARITY_STEP
     measured = np.maximum(measured, DISPARITY_STEP)
 
@@ -69,7 +71,9 @@ def noisy_depth(
     jump[1:] |= np.abs(np.diff(disparity, axis=0)) > EDGE_DISPARITY_STEP
     edge = cv2.dilate(jump.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     coin = cv2.resize(
-        rng.uniform(size=(height // 2, width // 2)).astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST
+        rng.uniform(size=(height // 2, width // 2)).astype(np.float32),
+        (width, height),
+        interpolation=cv2.INTER_NEAREST,
     )
     seen &= ~(edge & (coin < min(EDGE_LOSS * level, 0.95)))
 

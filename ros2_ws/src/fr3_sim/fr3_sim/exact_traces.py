@@ -39,7 +39,7 @@ def points_at_pixels(
     bodies: NDArray[np.int64],
     intrinsics: CameraIntrinsics = INTRINSICS,
 ) -> TracedPoints:
-    """What lies at ``pixels`` (N, 2) of an exact ``depth`` image (H, W) [m]; ``bodies`` (N,) are the bodies seen there."""
+    """What lies at ``pixels`` (N, 2) of an exact ``depth`` image (H, W) [m]; ``bodies`` (N,) are those seen there."""
     column, row = np.rint(pixels).astype(int).T
     in_camera = intrinsics.back_project(pixels, depth[row, column])
     in_base = in_camera @ scene.camera_in_base[:3, :3].T + scene.camera_in_base[:3, 3]

@@ -20,7 +20,7 @@ BLOCK_COUNT = 2
 ZONE_COUNT = 2
 
 WORKSPACE_X = (0.42, 0.62)
-"""Extent of block and zone centres along x [m, fr3_link0]: what a downward hand reaches inside the rectangular limits."""
+"""Extent of block and zone centres along x [m, fr3_link0]: a downward hand reaches it inside the rectangular limits."""
 
 DEMONSTRATION_X = (0.36, 0.62)
 """The same for demonstrations, which know no joint limits and reach a little beyond the workspace."""

@@ -1,7 +1,7 @@
 """States of the task drawn at random: what a camera may see on the way from start to end, and a little off the way.
 
-Drawing states is far faster than running episodes, and it covers what an executor meets after small errors: a hand beside
-the block, a block held off-centre, fingers closed on nothing, the wrong block in the hand.
+Drawing states is far faster than running episodes, and it covers what an executor meets after small errors: a hand
+beside the block, a block held off-centre, fingers closed on nothing, the wrong block in the hand.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The MuJoCo model: an FR3 with hand at a table with two blocks, two zones and a camera.
 
-Robot meshes and inertias are those of ``franky-sim`` (Apache-2.0). Poses are in ``fr3_link0``, which is the world frame.
+Robot meshes and inertias are those of ``franky-sim`` (Apache-2.0). Poses are in ``fr3_link0``, the world frame.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class TabletopScene:
     Attributes:
         model: MuJoCo model; appearance and camera pose are changed in place.
         data: Its state.
-        arm_qpos: Indices of the seven arm joints in ``qpos``; likewise ``arm_dof`` in ``qvel``, ``finger_qpos`` in ``qpos``.
+        arm_qpos: Indices of the seven arm joints in ``qpos``; likewise ``finger_qpos``, and ``arm_dof`` in ``qvel``.
         block_bodies: Body id of each block.
         hand_bodies: Body ids of hand and fingers.
         arm_bodies: Body ids of the robot's other links.
@@ -68,7 +68,11 @@ class TabletopScene:
         self._block_dof = [model.joint(f"block{index}").dofadr[0] for index in range(BLOCK_COUNT)]
         self.hand_body = model.body("hand").id
         self.hand_bodies = np.array([model.body(name).id for name in HAND_BODIES])
-        robot = [b for b in range(model.nbody) if model.body(b).name.startswith("fr3_link") or model.body(b).name == "base"]
+        robot = [
+            b
+            for b in range(model.nbody)
+            if model.body(b).name.startswith("fr3_link") or model.body(b).name == "base"
+        ]
         self.arm_bodies = np.array(robot)
         self.tcp_site = model.site("tcp").id
         self.camera_id = model.camera("camera").id
@@ -220,7 +224,11 @@ def _add_table(spec: mujoco.MjSpec) -> None:
         name="table", type=box, pos=[0.5, 0.0, -TABLE_HALF_SIZE[2]], size=TABLE_HALF_SIZE, material="table"
     )
     world.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, pos=[0.0, 0.0, -0.8], size=[5.0, 5.0, 0.1], rgba=[0.35, 0.38, 0.4, 1.0]
+        name="floor",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        pos=[0.0, 0.0, -0.8],
+        size=[5.0, 5.0, 0.1],
+        rgba=[0.35, 0.38, 0.4, 1.0],
     )
 
 

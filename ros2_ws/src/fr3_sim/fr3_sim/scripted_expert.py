@@ -71,7 +71,9 @@ class HandPath:
     def resampled(self, step: float, count: int) -> HandPath:
         """``count`` + 1 samples every ``step`` [m] of path; past the end the hand rests at the end."""
         at = np.minimum(np.arange(count + 1) * step, self.length)
-        positions = np.column_stack([np.interp(at, self.lengths, self.positions[:, axis]) for axis in range(3)])
+        positions = np.column_stack(
+            [np.interp(at, self.lengths, self.positions[:, axis]) for axis in range(3)]
+        )
         index = np.searchsorted(self.lengths, at, side="left").clip(max=len(self.lengths) - 1)
         return HandPath(positions, np.interp(at, self.lengths, self.yaws), self.carried[index], at)
 
@@ -125,7 +127,9 @@ def expert_path(state: TaskState, block: int, zone: int) -> HandPath:
     else:
         held = state.held
         phases.carry(held)
-        phases.lower_to(BLOCK_HALF_SIZE + RELEASE_GAP - (state.block_positions[held][2] - state.tcp_position[2]))
+        phases.lower_to(
+            BLOCK_HALF_SIZE + RELEASE_GAP - (state.block_positions[held][2] - state.tcp_position[2])
+        )
         phases.carry(NOTHING)
         phases.rise_to(APPROACH_HEIGHT)
         phases.approach(state.block_positions[block], square_yaw(state.block_yaws[block]))
@@ -186,7 +190,10 @@ class _Phases:
         pieces = [_rounded(points) for points, _ in self._done]
         samples = np.concatenate([pieces[0][:1], *[piece[1:] for piece in pieces]])
         carried = np.concatenate(
-            [np.full(1, self._done[0][1]), *[np.full(len(p) - 1, c) for p, (_, c) in zip(pieces, self._done, strict=True)]]
+            [
+                np.full(1, self._done[0][1]),
+                *[np.full(len(p) - 1, c) for p, (_, c) in zip(pieces, self._done, strict=True)],
+            ]
         )
         return HandPath(samples[:, :3], samples[:, 3], carried, _lengths(samples))
 

@@ -11,7 +11,7 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
-from fr3_sim.gripper_control import GripperGoal, GripperGoalError
+from fr3_sim.gripper_control import MAX_WIDTH, GripperGoal, GripperGoalError, GripperState
 from fr3_sim.simulation import Simulation
 
 
@@ -28,6 +28,7 @@ class GripperServer:
         self._node = node
         self._simulation = simulation
         self._active: ServerGoalHandle | None = None
+        self._conclusions: dict[bytes, tuple[bool, GripperState]] = {}
         self._server = ActionServer(
             node,
             GripperCommand,
@@ -41,14 +42,19 @@ class GripperServer:
     def update(self) -> None:
         """Report the goal that has been carried out, if one has."""
         if self._active is not None and not self._simulation.gripper_busy:
-            # Goals are executed only when nothing is left to do: until then the physics carries them out.
-            self._active.execute()
+            self._conclude(succeeded=True)
 
     def abort(self) -> None:
-        """Give up the present goal: the scene is made anew."""
+        """Give up the present goal: another one replaces it, or the scene is made anew."""
         if self._active is not None:
-            superseded, self._active = self._active, None
-            superseded.execute()
+            self._conclude(succeeded=False)
+
+    def _conclude(self, *, succeeded: bool) -> None:
+        """Have ROS send the result; it calls ``_finish`` when it comes to it, maybe much later in simulated time."""
+        assert self._active is not None
+        handle, self._active = self._active, None
+        self._conclusions[bytes(handle.goal_id.uuid)] = (succeeded, self._simulation.gripper_state)
+        handle.execute()
 
     def _on_goal(self, request: GripperCommand.Goal) -> GoalResponse:
         try:
@@ -64,21 +70,18 @@ class GripperServer:
         self._simulation.command_gripper(_goal_of(handle.request))
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
-        if handle.goal_id == (self._active.goal_id if self._active else None):
-            state = self._simulation.gripper_state
-            self._simulation.command_gripper(GripperGoal(min(state.width, 0.08)))
+        if self._active is not None and handle.goal_id == self._active.goal_id:
+            self._simulation.command_gripper(GripperGoal(min(self._simulation.gripper_state.width, MAX_WIDTH)))
         return CancelResponse.ACCEPT
 
     def _finish(self, handle: ServerGoalHandle) -> GripperCommand.Result:
-        state = self._simulation.gripper_state
+        succeeded, state = self._conclusions.pop(bytes(handle.goal_id.uuid))
         if handle.is_cancel_requested:
             handle.canceled()
-        elif self._active is not None and handle.goal_id == self._active.goal_id:
+        elif succeeded:
             handle.succeed()
         else:
             handle.abort()
-        if self._active is not None and handle.goal_id == self._active.goal_id:
-            self._active = None
         return GripperCommand.Result(
             position=state.width, effort=state.effort, stalled=state.stalled, reached_goal=state.reached_goal
         )
