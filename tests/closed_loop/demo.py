@@ -40,7 +40,7 @@ LONGEST_WAIT_S = 400.0
 SETTLING_S = 1.0
 """The film goes on for this long after a task [s]."""
 
-LINE_PERIOD_S = 2.0
+LINE_PERIOD_S = 4.0
 """Wall time between two lines of progress [s]."""
 
 DONE_STATE = "IDLE: task done"

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-CODECS = ("avc1", "mp4v")
-"""Tried in this order: H.264, which browsers show, where OpenCV can write it."""
+CODEC = "mp4v"
+"""MPEG-4 part 2, which every build of OpenCV can write."""
 
 BAR_HEIGHT = 48
 TEXT_SCALE = 0.55
@@ -57,10 +57,9 @@ class VideoWriter:
 
     def _open(self, width: int, height: int) -> cv2.VideoWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        for codec in CODECS:
-            writer = cv2.VideoWriter(
-                str(self._path), cv2.VideoWriter.fourcc(*codec), self._frame_rate, (width, height)
-            )
-            if writer.isOpened():
-                return writer
-        raise VideoError(f"OpenCV can write none of {', '.join(CODECS)} to {self._path}")
+        writer = cv2.VideoWriter(
+            str(self._path), cv2.VideoWriter.fourcc(*CODEC), self._frame_rate, (width, height)
+        )
+        if not writer.isOpened():
+            raise VideoError(f"OpenCV cannot write {CODEC} video to {self._path}")
+        return writer

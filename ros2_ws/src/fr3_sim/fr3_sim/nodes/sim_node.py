@@ -61,7 +61,7 @@ LONGEST_DEBT_S = 0.1
 CATCH_UP = 2.0
 """A simulator that is behind runs at most this much faster than its pace."""
 
-REMINDER_PERIOD_S = 0.3
+REMINDER_PERIOD_S = 1.0
 """In lockstep an image that waits for its command is published again this often [s of wall time]."""
 
 
