@@ -1,4 +1,4 @@
-"""One compiled scene and one camera for all tests of the simulator's core: compiling the FR3's meshes takes a second."""
+"""One compiled scene and one camera for all tests of the simulator: compiling the FR3's meshes takes a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Simulated stereo depth errs as a D435 does: more with distance, and not at all beside near objects, where it is blind."""
+"""Simulated stereo depth errs as a D435 does: more with distance, and it is blind beside near objects."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_other_joints_are_refused(executor: TrajectoryExecutor, names: tuple[str
 
 def test_a_refused_command_moves_nothing(executor: TrajectoryExecutor) -> None:
     executor.submit(move(0.5), now_s=10.0)
-    with pytest.raises(JointRangeError, match="sent to 1.5000 rad"):
+    with pytest.raises(JointRangeError, match=r"sent to 1\.5000 rad"):
         executor.submit(move(1.5, start_s=12.0, begin=0.5), now_s=10.0)
     assert executor.setpoint(20.0).position == pytest.approx([0.5, 0.5])
 
@@ -141,7 +141,7 @@ def test_knots_faster_than_the_joint_are_refused(executor: TrajectoryExecutor) -
 
 
 def test_a_start_away_from_the_arm_is_refused(executor: TrajectoryExecutor) -> None:
-    with pytest.raises(StartError, match="would jump by 0.3000 rad"):
+    with pytest.raises(StartError, match=r"would jump by 0\.3000 rad"):
         executor.submit(move(0.5, begin=0.3), now_s=10.0)
 
 

@@ -1,4 +1,4 @@
-"""Inverse kinematics of the simulated arm, for the expert and for placing the hand; the robot's own stack has its own."""
+"""Inverse kinematics of the simulated arm, for the expert and for placing the hand; the motion core has its own."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class HandIk:
         start: NDArray[np.float64] = HOME_JOINTS,
         iterations: int = 60,
     ) -> tuple[NDArray[np.float64], float]:
-        """Joints (7,) [rad] that bring the tool centre point to ``position`` [m], ``rotation``; and the error left [m]."""
+        """Joints (7,) [rad] for a tool centre point at ``position`` [m] with ``rotation``, and the error left [m]."""
         scene, data = self._scene, self.data
         joints = start.copy()
         error = np.zeros(6)

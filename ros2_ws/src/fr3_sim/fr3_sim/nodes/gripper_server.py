@@ -71,7 +71,9 @@ class GripperServer:
 
     def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
         if self._active is not None and handle.goal_id == self._active.goal_id:
-            self._simulation.command_gripper(GripperGoal(min(self._simulation.gripper_state.width, MAX_WIDTH)))
+            self._simulation.command_gripper(
+                GripperGoal(min(self._simulation.gripper_state.width, MAX_WIDTH))
+            )
         return CancelResponse.ACCEPT
 
     def _finish(self, handle: ServerGoalHandle) -> GripperCommand.Result:
