@@ -25,7 +25,7 @@ from rclpy.qos import QoSProfile
 from tracegen_ros.messages import Level, decode_diagnostics
 from tracegen_ros.nodes.bring_up import bring_up
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class Tester:
@@ -121,16 +121,20 @@ class Processes:
         code = f"import {module} as node; node.main()"
         return self._start([sys.executable, "-c", code, "--ros-args", *settings])
 
+    def end(self, process: subprocess.Popen) -> None:
+        """End a process as Ctrl-C would."""
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
     def close(self) -> None:
+        """End every process that still runs."""
         for process in self._running:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-        for process in self._running:
-            try:
-                process.wait(10.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            self.end(process)
 
     def _start(self, command: list[str]) -> subprocess.Popen:
         process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})

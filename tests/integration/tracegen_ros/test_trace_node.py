@@ -83,7 +83,15 @@ class Camera:
 def running(tester, processes) -> Camera:
     processes.python(
         Path(__file__).with_name("straight_trace_node.py"),
-        *("--ros-args", "-p", "camera_timeout_s:=0.3", "-p", "diagnostics_rate_hz:=20.0"),
+        *(
+            "--ros-args",
+            "-p",
+            "camera_timeout_s:=0.3",
+            "-p",
+            "frame_timeout_s:=10.0",
+            "-p",
+            "diagnostics_rate_hz:=20.0",
+        ),
     )
     tester.activate("trace_node")
     return Camera(tester)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
+from typing import Any
 
 import rclpy
 from lifecycle_msgs.msg import State, Transition
@@ -26,6 +28,10 @@ _STEPS = (
     ("configure", Transition.TRANSITION_CONFIGURE, State.PRIMARY_STATE_UNCONFIGURED),
     ("activate", Transition.TRANSITION_ACTIVATE, State.PRIMARY_STATE_INACTIVE),
 )
+
+
+_ATTEMPT_S = 3.0
+"""How long one question for a node's state waits for its answer [s]."""
 
 
 class BringUpError(RuntimeError):
@@ -52,18 +58,23 @@ def bring_up(executor: Executor, node: Node, names: Sequence[str], timeout_s: fl
 
 
 def _state(executor: Executor, node: Node, name: str, timeout_s: float) -> int:
-    client = node.create_client(GetState, f"{name}/get_state")
-    return _call(executor, node, client, GetState.Request(), name, timeout_s).current_state.id
+    """The node's state; asked again and again, since a node that was killed a moment ago may still seem to be there."""
+    deadline_s = time.monotonic() + timeout_s
+    while True:
+        client = node.create_client(GetState, f"{name}/get_state")
+        try:
+            return _call(executor, node, client, GetState.Request(), name, _ATTEMPT_S).current_state.id
+        except BringUpError:
+            if time.monotonic() > deadline_s:
+                raise
 
 
 def _call(
     executor: Executor, node: Node, client: Client, request: object, name: str, timeout_s: float
-) -> object:
+) -> Any:
     try:
         if not client.wait_for_service(timeout_s):
-            raise BringUpError(
-                f"{name} does not offer {client.srv_name} after {timeout_s:g} s; did it start?"
-            )
+            raise BringUpError(f"{name} does not offer {client.srv_name}; did it start?")
         future = client.call_async(request)
         executor.spin_until_future_complete(future, timeout_s)
         if not future.done():

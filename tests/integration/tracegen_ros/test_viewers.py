@@ -1,0 +1,81 @@
+"""Markers, the overlay image and the camera's pose on TF."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from sensor_msgs.msg import Image, PointCloud2
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import Marker, MarkerArray
+
+from tracegen_model.trace_grid import TraceGrid
+from tracegen_ros.messages import (
+    decode_colour,
+    decode_transform,
+    encode_colour,
+    encode_header,
+    encode_trace_grid,
+)
+from tracegen_ros.qos import LATCHED, LATEST, SENSOR
+
+HEADER = encode_header(5_000_000_000, "camera_color_optical_frame")
+
+
+def rising_traces() -> TraceGrid:
+    points = np.ones((9, 4, 3), np.float32)
+    points[:, 0, 1] -= np.linspace(0.0, 0.2, 9)
+    pixels = np.full((9, 4, 2), 30.0, np.float32)
+    pixels[:, 0, 1] = np.linspace(30.0, 5.0, 9)
+    return TraceGrid(points, pixels)
+
+
+def test_moving_traces_are_drawn_as_markers_and_overlay_and_removed_when_stale(tester, processes) -> None:
+    processes.node("tracegen_ros.nodes.trace_markers_node", overlay=True, timeout_s=0.5)
+    images = tester.publisher(Image, "/camera/camera/color/image_raw", SENSOR)
+    traces = tester.publisher(PointCloud2, "/tracegen/traces", LATEST)
+    markers = tester.hear(MarkerArray, "/tracegen/markers", LATEST)
+    overlays = tester.hear(Image, "/tracegen/overlay", LATEST)
+
+    def drawn() -> bool:
+        images.publish(encode_colour(np.zeros((40, 60, 3), np.uint8), HEADER))
+        traces.publish(encode_trace_grid(rising_traces(), HEADER))
+        return bool(markers and overlays)
+
+    tester.wait(drawn, "markers and the overlay")
+    leading = next(marker for marker in markers[0].markers if marker.ns == "leading_traces")
+    assert (leading.type, len(leading.points)) == (Marker.LINE_LIST, 16)
+    assert leading.header.frame_id == HEADER.frame_id
+    assert overlays[0].header == HEADER
+    assert decode_colour(overlays[0]).any()
+    tester.wait(lambda: markers[-1].markers[0].action == Marker.DELETEALL, "the removal of stale markers")
+
+
+def test_the_calibrated_camera_pose_is_there_for_whoever_joins_late(
+    tester, processes, tmp_path: Path
+) -> None:
+    calibration = tmp_path / "camera.yaml"
+    calibration.write_text(
+        "parent_frame: fr3_link0\nchild_frame: camera\ntranslation: [1, 2, 3]\nrotation: [0, 0, 0, 1]\n"
+    )
+    processes.node("tracegen_ros.nodes.camera_pose_node", calibration=calibration)
+    transforms = tester.hear(TFMessage, "/tf_static", LATCHED)
+    tester.wait(lambda: transforms, "the camera's pose")
+    transform = transforms[0].transforms[0]
+    assert (transform.header.frame_id, transform.child_frame_id) == ("fr3_link0", "camera")
+    np.testing.assert_array_equal(decode_transform(transform.transform)[:3, 3], [1.0, 2.0, 3.0])
+
+
+def test_a_wrong_parameter_ends_a_node_with_exit_code_two_and_a_reason() -> None:
+    code = "from tracegen_ros.nodes.camera_pose_node import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "--ros-args", "-p", "calibration:=/nowhere.yaml"],
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "cannot read the camera calibration /nowhere.yaml" in ended.stderr
