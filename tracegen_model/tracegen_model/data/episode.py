@@ -6,8 +6,9 @@
     <episode>/depth/<stem>_raw.npz      depth (H, W) m, 0 = no reading; optional
     <episode>/three_instructions.json   instruction_1 .. instruction_3; optional (task_descriptions.json holds the same)
 
-Two keys of ``samples`` are this project's own and optional: ``point_kind`` (N,) uint8, see :class:`PointKind`, and
-``target_uvz`` (3, 3), rows [object to move, zone, hand TCP] as (u px, v px, z m), NaN where not applicable.
+Three keys of ``samples`` are this project's own and optional: ``point_kind`` (N,) uint8, see :class:`PointKind`;
+``target_uvz`` (3, 3), rows [object to move, zone, hand TCP] as (u px, v px, z m), NaN where not applicable; and
+``visibility`` (N, T) bool, whether the camera sees the point at that step.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class TraceSample:
         traces: (N, S + 1, 3) (u px, v px, z m), NaN or -inf where unknown.
         point_kinds: (N,) uint8, see :class:`PointKind`.
         target_uvz: (3, 3) (u px, v px, z m) of object to move, zone and hand TCP; NaN where not applicable.
+        visibility: (N, S + 1) whether the camera sees the point at each step; None where that is not known.
     """
 
     stem: str
@@ -79,6 +81,7 @@ class TraceSample:
     traces: NDArray[np.floating]
     point_kinds: NDArray[np.uint8]
     target_uvz: NDArray[np.floating]
+    visibility: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         count = self.keypoints.shape[0]
@@ -89,6 +92,8 @@ class TraceSample:
             "point_kinds": (self.point_kinds.shape, (count,)),
             "target_uvz": (self.target_uvz.shape, (TARGET_COUNT, 3)),
         }
+        if self.visibility is not None:
+            shapes["visibility"] = (self.visibility.shape, self.traces.shape[:2])
         for name, (found, expected) in shapes.items():
             if tuple(found) != expected:
                 raise EpisodeError(Path(self.stem), f"{name} of shape {expected}", f"shape {tuple(found)}")
@@ -110,6 +115,7 @@ class EpisodeWriter:
             self._write_observation(folder, sample)
             traces = np.asarray(sample.traces, dtype=np.float32)
             known = np.isfinite(traces)
+            optional = {} if sample.visibility is None else {"visibility": sample.visibility}
             np.savez(
                 folder / "samples" / f"{sample.stem}.npz",
                 keypoints=np.asarray(sample.keypoints, dtype=np.float32),
@@ -117,6 +123,7 @@ class EpisodeWriter:
                 valid_steps=known.all(axis=2).any(axis=0),
                 point_kind=np.asarray(sample.point_kinds, dtype=np.uint8),
                 target_uvz=np.asarray(sample.target_uvz, dtype=np.float32),
+                **optional,
             )
         text = json.dumps(
             {f"instruction_{i}": wording for i, wording in enumerate(wordings, start=1)}, indent=1

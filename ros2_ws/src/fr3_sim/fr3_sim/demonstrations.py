@@ -26,7 +26,7 @@ from fr3_sim.body_motion import body_motion
 from fr3_sim.camera import INTRINSICS, RgbdCamera
 from fr3_sim.camera_pose import random_camera_pose
 from fr3_sim.depth_noise import noisy_depth
-from fr3_sim.exact_traces import TracedPoints, point_kinds, points_at_pixels, trace_points
+from fr3_sim.exact_traces import TracedPoints, point_kinds, points_at_pixels, trace_points, visible_points
 from fr3_sim.hand_ik import HandIk
 from fr3_sim.instructions import training_instruction
 from fr3_sim.layout import DEMONSTRATION_X, random_layout
@@ -54,11 +54,18 @@ SCENES_PER_TASK = 10
 
 
 class DemonstrationMaker:
-    """Draws scenes and writes their episodes. Scene ``i`` of seed ``s`` is the same whoever makes it."""
+    """Draws scenes and writes their episodes. Scene ``i`` of seed ``s`` is the same whoever makes it.
 
-    def __init__(self, output: Path, seed: int) -> None:
+    Args:
+        output: Folder of the episodes.
+        seed: Of all that is drawn.
+        visibility: Also write at which steps each point is seen: one more image a step, about a second a sample.
+    """
+
+    def __init__(self, output: Path, seed: int, visibility: bool = False) -> None:
         self._output = output
         self._seed = seed
+        self._visibility = visibility
         self._scene = TabletopScene()
         self._camera = RgbdCamera(self._scene)
         self._hand_ik = HandIk(self._scene)
@@ -106,6 +113,7 @@ class DemonstrationMaker:
         block, zone = task
         motion = body_motion(self._scene, self._hand_ik, expert_path(state.task, block, zone))
         traced = trace_points(self._scene, self._hand_ik, points, motion)
+        visible = visible_points(self._scene, self._camera, traced, motion) if self._visibility else None
         landmarks = np.stack(
             [
                 state.task.block_positions[block],
@@ -121,6 +129,7 @@ class DemonstrationMaker:
             traces=self._in_model_view(traced).transpose(1, 0, 2),
             point_kinds=point_kinds(self._scene, points.bodies, block),
             target_uvz=self._in_model_view(landmarks),
+            visibility=None if visible is None else visible.T,
         )
 
     def _in_model_view(self, points_in_base: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -139,10 +148,10 @@ def _pixels_in(source: CameraIntrinsics, keypoints: NDArray[np.float64]) -> NDAr
 _maker: DemonstrationMaker | None = None
 
 
-def _start_worker(output: Path, seed: int) -> None:
+def _start_worker(output: Path, seed: int, visibility: bool) -> None:
     global _maker
     os.nice(5)
-    _maker = DemonstrationMaker(output, seed)
+    _maker = DemonstrationMaker(output, seed, visibility)
 
 
 def _make_scenes(indices: range) -> int:
@@ -150,7 +159,7 @@ def _make_scenes(indices: range) -> int:
     return sum(_maker.make_scene(index) for index in indices)
 
 
-def make_demonstrations(output: Path, scenes: int, seed: int, jobs: int) -> int:
+def make_demonstrations(output: Path, scenes: int, seed: int, jobs: int, visibility: bool = False) -> int:
     """Write the episodes of ``scenes`` scenes under ``output``; returns the number of samples."""
     output.mkdir(parents=True, exist_ok=True)
     parts = [
@@ -161,7 +170,7 @@ def make_demonstrations(output: Path, scenes: int, seed: int, jobs: int) -> int:
         max_workers=jobs,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
-        initargs=(output, seed),
+        initargs=(output, seed, visibility),
     )
     with pool, tqdm(total=scenes, unit="scene", desc="demonstrations") as progress:
         futures = {pool.submit(_make_scenes, part): len(part) for part in parts}
@@ -181,9 +190,12 @@ def main() -> None:
         "--seed", type=int, default=1, help="seed of all that is drawn (default: %(default)s)"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (default: all cores)")
+    parser.add_argument("--visibility", action="store_true", help="also write when each point is seen (slow)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    total = make_demonstrations(arguments.output, arguments.scenes, arguments.seed, arguments.jobs)
+    total = make_demonstrations(
+        arguments.output, arguments.scenes, arguments.seed, arguments.jobs, arguments.visibility
+    )
     logger.info("%d samples of %d scenes in %s", total, arguments.scenes, arguments.output)
 
 
