@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--work", type=Path, default=Path("build/train_demo"), help="folder for data and run")
     demo.add_argument("--out", type=Path, default=SHIPPED / DEMO_NAME, help="folder of the checkpoint")
-    demo.add_argument("--scenes", type=int, default=5000, help="demonstrated scenes (default: %(default)s)")
+    demo.add_argument("--scenes", type=int, default=3690, help="demonstrated scenes (default: %(default)s)")
     demo.add_argument(
         "--jobs", type=int, default=os.cpu_count(), help="processes that make data (default: all cores)"
     )
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="nano", help="network preset (default: %(default)s)")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, default=None, help="wall-clock budget (default: 40)")
+    budget.add_argument("--minutes", type=float, default=None, help="wall-clock budget (default: 54)")
     budget.add_argument("--steps", type=int, default=None, help="optimiser steps instead of minutes")
     parser.add_argument(
         "--seed", type=int, default=0, help="seed of everything that is drawn (default: %(default)s)"

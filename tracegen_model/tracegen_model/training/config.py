@@ -40,17 +40,17 @@ class TrainingConfig:
         compile: Compile transformer and conditioner; takes a minute or two, then saves a quarter of the time.
     """
 
-    minutes: float | None = 40.0
+    minutes: float | None = 54.0
     steps: int | None = None
     seed: int = 0
-    batch: int = 32
-    learning_rate: float = 1e-3
+    batch: int = 48
+    learning_rate: float = 1.2e-3
     warm_up_steps: int = 200
     constant_share: float = 0.3
     weight_decay: float = 0.02
     clip: float = 1.0
     ema: float = 0.999
-    regression_share: float = 0.35
+    regression_share: float = 0.3
     pure_noise_share: float = 0.2
     position_weight: float = 0.05
     heat_weight: float = 0.1
