@@ -14,6 +14,14 @@ from types import TracebackType
 
 STOP_TIMEOUT_S = 15.0
 
+PATIENT_FOLLOWER = """\
+trace_follower:
+  ros__parameters:
+    input_timeout_s: 10.0
+    gripper_timeout_s: 30.0
+"""
+"""In lockstep nobody is in a hurry: what is late on a busy machine must not change what the robot does."""
+
 
 class StackError(RuntimeError):
     """The launch file could not be started, or ended by itself."""
@@ -36,6 +44,10 @@ class Stack:
         if ros2 is None:
             raise StackError("there is no `ros2` here; run this through make, or source scripts/env.sh first")
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        if "lockstep:=true" in self._arguments:
+            parameters = self._log.with_suffix(".yaml")
+            parameters.write_text(PATIENT_FOLLOWER, encoding="utf-8")
+            self._arguments.append(f"parameters:={parameters}")
         with self._log.open("w") as output:
             self._process = subprocess.Popen(
                 [ros2, "launch", "tracegen_ros", "fr3_demo.launch.py", *self._arguments],

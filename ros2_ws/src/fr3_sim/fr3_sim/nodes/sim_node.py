@@ -141,13 +141,16 @@ class SimNode(Node):
     # What is published
 
     def _publish_state(self) -> None:
-        simulation = self._simulation
-        reading = simulation.joint_state()
-        self._clock_publisher.publish(ClockMessage(clock=encode_stamp(simulation.now_ns)))
+        reading = self._simulation.joint_state()
+        if not self._settings.lockstep:
+            self._publish_clock()
         header = encode_header(reading.stamp_ns, BASE_FRAME)
         self._joint_states.publish(
             encode_joint_state(JOINT_NAMES, reading.positions, reading.velocities, header)
         )
+
+    def _publish_clock(self) -> None:
+        self._clock_publisher.publish(ClockMessage(clock=encode_stamp(self._simulation.now_ns)))
 
     def _take_frame(self) -> None:
         self._schedule_next_frame()
@@ -158,6 +161,9 @@ class SimNode(Node):
         self._publish_frame(self._frame)
 
     def _publish_frame(self, frame: RgbdFrame) -> None:
+        if self._settings.lockstep:
+            # Between two images nobody acts: the others' clocks go from image to image.
+            self._publish_clock()
         header = encode_header(frame.stamp_ns, CAMERA_FRAME)
         info = encode_intrinsics(frame.intrinsics, header)
         self._colour_info.publish(info)
