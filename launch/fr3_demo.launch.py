@@ -6,11 +6,17 @@ ros2 launch tracegen_ros fr3_demo.launch.py -s        # every argument with its 
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
@@ -218,6 +224,14 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return [simulator, camera_pose_node, trace_node, markers_node, follower_node, bring_up, *viewer]
 
 
+def room_for_images() -> list[LaunchDescriptionEntity]:
+    """Give Fast DDS shared memory that camera images fit into, unless the user has set profiles of his own."""
+    variable = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    if variable in os.environ:
+        return []
+    return [SetEnvironmentVariable(variable, str(Path(__file__).parent / "dds" / "fast_dds.xml"))]
+
+
 def generate_launch_description() -> LaunchDescription:
     """Entry point of ``ros2 launch``."""
-    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=nodes)])
+    return LaunchDescription([*ARGUMENTS, *room_for_images(), OpaqueFunction(function=nodes)])
