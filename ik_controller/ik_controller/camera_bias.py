@@ -133,7 +133,9 @@ def fit_depth(
     lower, upper = boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
     # The wrist sits on the hand's back: what lies there is not compared with the hand.
     lower = np.array([lower[0] - config.reach, lower[1] - config.reach, 0.004])
-    inside = (around > lower).all(axis=1) & (around < upper + [config.reach, config.reach, 0.006]).all(axis=1)
+    inside = (around > lower).all(axis=1) & (
+        around < upper + np.array([config.reach, config.reach, 0.006])
+    ).all(axis=1)
     points = points_in_hand[inside]
     points = points[:: max(1, len(points) // config.max_points)]
     bias = np.array(start, dtype=float)

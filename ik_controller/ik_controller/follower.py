@@ -71,6 +71,8 @@ class FollowerConfig:
         done_motion: Traces that move the hand less than this say that the task is done [m].
         done_count: So many of them in a row are believed after a release ...
         done_count_before_release: ... and so many before one.
+        placed_radius: A grasp this near to the last release takes up again what was placed [m] ...
+        least_carry: ... and is believed only where the traces carry it at least this far [m].
         stuck_motion: Traces that move a holding hand less than this mean: release here [m].
         stuck_height: ... where it is at most this high over the table [m].
         stuck_count: So many of them in a row are believed.
@@ -100,6 +102,8 @@ class FollowerConfig:
     done_motion: float = 0.02
     done_count: int = 2
     done_count_before_release: int = 5
+    placed_radius: float = 0.05
+    least_carry: float = 0.04
     stuck_motion: float = 0.035
     stuck_height: float = 0.15
     stuck_count: int = 3
@@ -159,7 +163,7 @@ class TraceFollower:
         self._goal: FloatArray | None = None
         self._goal_table = 0.0
         self._done = False
-        self._released = False
+        self._placed_at: FloatArray | None = None
         self._idle_count = 0
         self._stuck_count = 0
         self._empty_grasps = 0
@@ -243,15 +247,25 @@ class TraceFollower:
         if len(reading.motion.positions) < 2:
             reason = "no trace rides the hand: is the hand in view, is the calibration right?"
             return self._hold(FollowerState.HOLD, reason, inputs, start_s, gripper, event_seen, health)
-        finished = self._count_still_traces(reading, holding)
+        event = None if self._takes_up_what_was_placed(reading) else reading.event
+        finished = self._count_still_traces(reading, event is None, holding)
         if finished == "done":
             self._done = True
             return self._hold(FollowerState.IDLE, "task done", inputs, start_s, gripper, "done", health)
         if finished == "release here":
-            return self._commit(EventKind.RELEASE, 0, reading, inputs, start_s, health)
-        event = reading.event
+            return self._commit(EventKind.RELEASE, 0, reading, inputs, start_s, gripper, health)
+        if event is None and reading.event is not None:
+            return self._hold(
+                FollowerState.FOLLOW,
+                "just placed: looking again",
+                inputs,
+                start_s,
+                gripper,
+                event_seen,
+                health,
+            )
         if event is not None and self._is_near(reading, event.step):
-            return self._commit(event.kind, event.step, reading, inputs, start_s, health)
+            return self._commit(event.kind, event.step, reading, inputs, start_s, gripper, health)
         end = len(reading.motion.positions) if event is None else max(event.step, 1) + 1
         path = self._trace_path(reading, end)
         if path is None:
@@ -277,8 +291,20 @@ class TraceFollower:
             return self._gripper.open(now_s), "dropped"
         return None, None
 
-    def _count_still_traces(self, reading: TraceReading, holding: bool) -> str | None:
-        """``done`` or ``release here`` once enough traces in a row leave the hand where it is."""
+    def _takes_up_what_was_placed(self, reading: TraceReading) -> bool:
+        """The traces grasp at the place of the last release, and carry nothing away from there."""
+        config = self.config
+        if self._placed_at is None or reading.event is None or reading.event.kind is EventKind.RELEASE:
+            return False
+        positions = reading.motion.positions
+        place = positions[reading.event.step, :2]
+        if np.linalg.norm(place - self._placed_at[:2]) > config.placed_radius:
+            return False
+        carried = np.linalg.norm(positions[reading.event.step :, :2] - place, axis=1).max()
+        return bool(carried < config.least_carry)
+
+    def _count_still_traces(self, reading: TraceReading, no_event: bool, holding: bool) -> str | None:
+        """``done`` or ``release here`` once enough traces in a row leave things where they are."""
         config = self.config
         reach = reading.motion.reach
         height = reading.motion.positions[0, 2] - reading.table
@@ -288,9 +314,9 @@ class TraceFollower:
             self._stuck_count = self._stuck_count + 1 if still else 0
             return "release here" if self._stuck_count >= config.stuck_count else None
         self._stuck_count = 0
-        still = reach < config.done_motion and reading.event is None
+        still = no_event and (reach < config.done_motion or reading.event is not None)
         self._idle_count = self._idle_count + 1 if still else 0
-        needed = config.done_count if self._released else config.done_count_before_release
+        needed = config.done_count if self._placed_at is not None else config.done_count_before_release
         return "done" if self._idle_count >= needed else None
 
     def _is_near(self, reading: TraceReading, step: int) -> bool:
@@ -319,6 +345,7 @@ class TraceFollower:
         reading: TraceReading,
         inputs: FollowerInput,
         start_s: float,
+        gripper: GripperCommand | None,
         health: dict[str, float | int | str],
     ) -> FollowerOutput:
         """Go to the event's place, at the height that depth gives, and stay committed to it."""
@@ -352,7 +379,7 @@ class TraceFollower:
             _STATES[kind],
             f"approaching for a {kind}{reason}",
             start_s,
-            None,
+            gripper,
             None if path is None else path.positions,
             str(kind),
             health,
@@ -393,7 +420,7 @@ class TraceFollower:
         if not self._gripper.settled(inputs.now_s, inputs.gripper_busy):
             return self._go_on(state, "waiting for the fingers", inputs, start_s)
         if self._kind is EventKind.RELEASE:
-            self._released = True
+            self._placed_at = self._goal
             return self._retreat("let go", "opened", None, inputs, start_s)
         if self._gripper.holding:
             self._phase = _Phase.FOLLOW

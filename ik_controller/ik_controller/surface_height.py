@@ -192,7 +192,7 @@ def grasp_height(surface: ObjectSurface | None, table: float, config: SurfaceCon
 def release_height(
     surface: ObjectSurface | None, table: float, grip_height: float, config: SurfaceConfig
 ) -> float:
-    """Height of the tool centre point for a release [m]; ``grip_height`` [m] is its height over the object's underside."""
+    """Height of the tool centre point for a release [m]; ``grip_height`` [m] is that over the object's underside."""
     below = table if surface is None else surface.top
     return below + grip_height + config.release_gap
 

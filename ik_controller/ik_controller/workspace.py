@@ -44,5 +44,5 @@ class Workspace:
         return np.clip(positions, self.lower, self.upper)
 
     def clamp_from(self, start: FloatArray, positions: FloatArray) -> FloatArray:
-        """Like ``clamp`` with the box widened to ``start`` (3,) [m]: a path that starts outside comes in without a jump."""
+        """Like ``clamp`` with the box widened to ``start`` (3,) [m]: a path from outside comes in without a jump."""
         return np.clip(positions, np.minimum(self.lower, start), np.maximum(self.upper, start))
