@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
@@ -27,6 +29,9 @@ from tracegen_ros.qos import LATCHED, LATEST, SENSOR
 ScalarParameter = bool | int | float | str
 
 SIMULATOR = "/fr3_sim"
+ROBOT_NODES = ("/trace_node", "/trace_follower")
+"""The lifecycle nodes that do the work."""
+
 FOLLOWER_STATE_TOPIC = "/trace_follower/state"
 START_TIMEOUT_S = 90.0
 CALL_TIMEOUT_S = 20.0
@@ -86,6 +91,7 @@ class Cell:
         self._set_parameters = self.node.create_client(SetParameters, f"{SIMULATOR}/set_parameters")
         self._reset = self.node.create_client(Trigger, f"{SIMULATOR}/reset")
         self._report = self.node.create_client(Trigger, f"{SIMULATOR}/report")
+        self._node_states = [self.node.create_client(GetState, f"{name}/get_state") for name in ROBOT_NODES]
         self.node.create_subscription(Clock, "/clock", self._on_clock, SENSOR)
         self.node.create_subscription(String, FOLLOWER_STATE_TOPIC, self._on_state, LATCHED)
         self.node.create_subscription(CameraInfo, "/camera/camera/color/camera_info", self._on_image, SENSOR)
@@ -101,7 +107,7 @@ class Cell:
 
     def wait_until_ready(self) -> None:
         """Wait until every part that an episode needs is there."""
-        services = (self._set_parameters, self._reset, self._report)
+        services = (self._set_parameters, self._reset, self._report, *self._node_states)
 
         def ready() -> bool:
             return all(service.service_is_ready() for service in services) and bool(self.follower_state)
@@ -110,13 +116,18 @@ class Cell:
             silent = [service.srv_name for service in services if not service.service_is_ready()]
             silent += [] if self.follower_state else [FOLLOWER_STATE_TOPIC]
             raise CellError(f"after {START_TIMEOUT_S:.0f} s there is still no {', '.join(silent)}")
+        if not self.spin_until(self._nodes_are_active, START_TIMEOUT_S):
+            raise CellError(f"after {START_TIMEOUT_S:.0f} s {' or '.join(ROBOT_NODES)} is still not active")
 
     def make_scene(self, parameters: Mapping[str, ScalarParameter]) -> dict[str, Any]:
         """Take back the instruction, reset the simulator with ``parameters``; returns what the scene holds."""
         self.instruct("")
         self.spin_until(lambda: False, QUIET_S)
-        # Traces that were under way have come by now; this drops them.
+        # Traces that were under way have come by now; this drops them. Who has answered twice has heard it.
         self.instruct("")
+        for _ in range(2):
+            if not self._nodes_are_active():
+                raise CellError(f"{' or '.join(ROBOT_NODES)} is not active any more")
         request = SetParameters.Request(parameters=[_message(*item) for item in parameters.items()])
         results = self._call(self._set_parameters, request).results
         refused = [result.reason for result in results if not result.successful]
@@ -142,6 +153,10 @@ class Cell:
             self._check_alive()
             self._executor.spin_once(timeout_sec=0.05)
         return True
+
+    def _nodes_are_active(self) -> bool:
+        states = [self._call(client, GetState.Request()).current_state.id for client in self._node_states]
+        return all(state == State.PRIMARY_STATE_ACTIVE for state in states)
 
     def _json_of(self, service: Any) -> dict[str, Any]:
         response = self._call(service, Trigger.Request())
