@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.step_colours import step_colours
-from tracegen_ros.trace_motion import travelled
+from tracegen_ros.trace_motion import travelled, travelled_on_image
 
 MOVING = 0.02
-"""A trace that gets this far from its start [m] is drawn."""
+"""A trace is drawn if it gets this far from its start [m] ..."""
+
+MOVING_PIXELS = 12.0
+"""... and this far on the image [px]: noise of the far background is not a motion."""
 
 _SUBPIXEL_BITS = 3
 
@@ -25,7 +28,7 @@ def draw_traces(rgb: NDArray[np.uint8], traces: TraceGrid, thickness: int = 1) -
         thickness: Line width [px].
     """
     canvas = np.ascontiguousarray(rgb).copy()
-    moving = travelled(traces) > MOVING
+    moving = (travelled(traces) > MOVING) & (travelled_on_image(traces) > MOVING_PIXELS)
     pixels = traces.pixels[:, moving].astype(np.float64)
     segments = np.stack([pixels[:-1], pixels[1:]], axis=2)
     fixed_point = np.rint(np.nan_to_num(segments) * (1 << _SUBPIXEL_BITS)).astype(np.int32)

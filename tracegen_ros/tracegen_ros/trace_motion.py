@@ -10,6 +10,14 @@ from tracegen_model.trace_grid import TraceGrid
 
 def travelled(traces: TraceGrid) -> NDArray[np.float64]:
     """(N,) how far each point gets from its start [m]; 0 for a trace without a valid start."""
-    points = traces.points_in_camera.astype(float)
-    distances = np.linalg.norm(points - points[:1], axis=-1)
+    return _farthest_from_start(traces.points_in_camera)
+
+
+def travelled_on_image(traces: TraceGrid) -> NDArray[np.float64]:
+    """(N,) how far each point gets from its start on the image [px]; 0 for a trace without a valid start."""
+    return _farthest_from_start(traces.pixels)
+
+
+def _farthest_from_start(coordinates: NDArray[np.float32]) -> NDArray[np.float64]:
+    distances = np.linalg.norm(coordinates.astype(float) - coordinates[:1], axis=-1)
     return np.where(np.isfinite(distances), distances, 0.0).max(axis=0)
