@@ -7,12 +7,11 @@ to following. All decisions are functions of the inputs; there is no clock, no t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 
 import numpy as np
 
-from ik_controller.commanded_motion import CommandedMotion
+from ik_controller.arm_motion import ArmMotion, PathReport
 from ik_controller.follower_config import FollowerConfig
 from ik_controller.follower_interface import (
     FloatArray,
@@ -23,13 +22,9 @@ from ik_controller.follower_interface import (
 )
 from ik_controller.grasping import EventKind
 from ik_controller.gripper import Gripper
-from ik_controller.hand_orientation import hand_rotations, heading
+from ik_controller.hand_orientation import heading
 from ik_controller.hand_path import HandPath, path_through, straight_moves
-from ik_controller.inverse_kinematics import solve_path
-from ik_controller.joint_path import JointPath
-from ik_controller.joint_trajectory import JointState, JointTrajectory
 from ik_controller.path_timing import PathSpeed
-from ik_controller.replanning import plan_along, plan_rest
 from ik_controller.robot_model import RobotModel
 from ik_controller.safety import (
     joint_state_problem,
@@ -38,8 +33,8 @@ from ik_controller.safety import (
     tracking_problem,
 )
 from ik_controller.surface_height import grasp_height, release_height
+from ik_controller.task_progress import TaskProgress, Verdict
 from ik_controller.trace_reading import TraceReader, TraceReading
-from ik_controller.workspace import Workspace
 
 __all__ = [
     "FollowerConfig",
@@ -88,7 +83,7 @@ class TraceFollower:
     def _forget(self) -> None:
         """Start as if nothing had been commanded yet."""
         config = self.config
-        self._motion: CommandedMotion | None = None
+        self._arm = ArmMotion(self.robot, config.ik)
         self._gripper = Gripper(config.gripper)
         table = config.workspace.lower[2] - config.surfaces.min_table_clearance
         self._reader = TraceReader(self.robot, config.events, config.surfaces, config.camera_bias, table)
@@ -102,10 +97,7 @@ class TraceFollower:
         self._goal: FloatArray | None = None
         self._goal_table = 0.0
         self._done = False
-        self._placed_at: FloatArray | None = None
-        self._idle_count = 0
-        self._stuck_count = 0
-        self._empty_grasps = 0
+        self._progress = TaskProgress(self.config.progress)
 
     # --- commands from outside --------------------------------------------------------------------------------
 
@@ -144,13 +136,12 @@ class TraceFollower:
         self._gripper.observe(inputs.now_s, inputs.finger_width_m)
         if inputs.traces is not None:
             self._last_trace_s = inputs.trace_stamp_s
-        self._anchor(position, velocity, inputs.now_s, start_s)
+        if self._arm.anchor(position, velocity, inputs.now_s, start_s, self.config.reanchor_error):
+            self._phase = _Phase.FOLLOW
         if not self._enabled:
             return self._hold(FollowerState.STOP, self._stop_reason, inputs, start_s)
-        assert self._motion is not None
-        problem = tracking_problem(
-            position, self._motion.state_at(inputs.now_s).position, self.robot.joint_names, self.config.safety
-        )
+        commanded = self._arm.commanded.state_at(inputs.now_s).position
+        problem = tracking_problem(position, commanded, self.robot.joint_names, self.config.safety)
         if problem is not None:
             return self._hold(FollowerState.HOLD, problem, inputs, start_s)
         if not self._task:
@@ -161,7 +152,7 @@ class TraceFollower:
             return self._approach(inputs, position, start_s)
         if self._phase is _Phase.FINGERS:
             return self._wait_for_fingers(inputs, start_s)
-        if self._phase is _Phase.RETREAT and inputs.now_s < self._motion.end_s:
+        if self._phase is _Phase.RETREAT and inputs.now_s < self._arm.commanded.end_s:
             return self._go_on(FollowerState.RETREAT, "rising", inputs, start_s)
         self._phase = _Phase.FOLLOW
         return self._follow(inputs, start_s)
@@ -186,23 +177,16 @@ class TraceFollower:
         if len(reading.motion.positions) < 2:
             reason = "no trace rides the hand: is the hand in view, is the calibration right?"
             return self._hold(FollowerState.HOLD, reason, inputs, start_s, gripper, event_seen, health)
-        event = None if self._takes_up_what_was_placed(reading) else reading.event
-        finished = self._count_still_traces(reading, event is None, holding)
-        if finished == "done":
+        event = self._progress.believed_event(reading)
+        verdict = self._progress.count(reading, event, holding)
+        if verdict is Verdict.TASK_DONE:
             self._done = True
             return self._hold(FollowerState.IDLE, "task done", inputs, start_s, gripper, "done", health)
-        if finished == "release here":
+        if verdict is Verdict.RELEASE_HERE:
             return self._commit(EventKind.RELEASE, 0, reading, inputs, start_s, gripper, health)
         if event is None and reading.event is not None:
-            return self._hold(
-                FollowerState.FOLLOW,
-                "just placed: looking again",
-                inputs,
-                start_s,
-                gripper,
-                event_seen,
-                health,
-            )
+            reason = "just placed: looking again"
+            return self._hold(FollowerState.FOLLOW, reason, inputs, start_s, gripper, event_seen, health)
         if event is not None and self._is_near(reading, event.step):
             return self._commit(event.kind, event.step, reading, inputs, start_s, gripper, health)
         end = len(reading.motion.positions) if event is None else max(event.step, 1) + 1
@@ -211,17 +195,22 @@ class TraceFollower:
             return self._go_on(
                 FollowerState.FOLLOW, "traces hold still", inputs, start_s, gripper, event_seen, health
             )
-        assert self._motion is not None
-        at_start = self.robot.tcp_in_base(self._motion.state_at(start_s).position)[:3, 3]
         delay = start_s - (inputs.trace_stamp_s or start_s)
         farthest = config.workspace.speed * (delay + TRACKING_LAG_S) + JOIN_SLACK
-        joined = path.nearest_length(at_start, farthest)
-        reason = self._plan(
-            path, joined, np.asarray(inputs.joints_at_trace), self._path_speed(), start_s, health
+        joined = path.nearest_length(self._arm.hand_at(start_s)[:3, 3], farthest)
+        report = self._arm.follow(
+            path, start_s, self._path_speed(), joined, np.asarray(inputs.joints_at_trace, dtype=float)
         )
+        health.update(_report_health(report))
         words = "following" if event is None else f"following towards a {event.kind}"
         return self._output(
-            FollowerState.FOLLOW, f"{words}{reason}", start_s, gripper, path.positions, event_seen, health
+            FollowerState.FOLLOW,
+            f"{words}{report.shortfall}",
+            start_s,
+            gripper,
+            path.positions,
+            event_seen,
+            health,
         )
 
     def _check_fingers(self, now_s: float) -> tuple[GripperCommand | None, str | None]:
@@ -229,34 +218,6 @@ class TraceFollower:
         if self._gripper.closed and not self._gripper.holding and self._gripper.settled(now_s, busy=False):
             return self._gripper.open(now_s), "dropped"
         return None, None
-
-    def _takes_up_what_was_placed(self, reading: TraceReading) -> bool:
-        """The traces grasp at the place of the last release, and carry nothing away from there."""
-        config = self.config
-        if self._placed_at is None or reading.event is None or reading.event.kind is EventKind.RELEASE:
-            return False
-        positions = reading.motion.positions
-        place = positions[reading.event.step, :2]
-        if np.linalg.norm(place - self._placed_at[:2]) > config.placed_radius:
-            return False
-        carried = np.linalg.norm(positions[reading.event.step :, :2] - place, axis=1).max()
-        return bool(carried < config.least_carry)
-
-    def _count_still_traces(self, reading: TraceReading, no_event: bool, holding: bool) -> str | None:
-        """``done`` or ``release here`` once enough traces in a row leave things where they are."""
-        config = self.config
-        reach = reading.motion.reach
-        height = reading.motion.positions[0, 2] - reading.table
-        if holding:
-            self._idle_count = 0
-            still = reach < config.stuck_motion and height < config.stuck_height
-            self._stuck_count = self._stuck_count + 1 if still else 0
-            return "release here" if self._stuck_count >= config.stuck_count else None
-        self._stuck_count = 0
-        still = no_event and (reach < config.done_motion or reading.event is not None)
-        self._idle_count = self._idle_count + 1 if still else 0
-        needed = config.done_count if self._placed_at is not None else config.done_count_before_release
-        return "done" if self._idle_count >= needed else None
 
     def _is_near(self, reading: TraceReading, step: int) -> bool:
         """The event is so near that replanning would only disturb it."""
@@ -308,15 +269,16 @@ class TraceFollower:
         goal = config.workspace.clamp(goal)
         health.update(goal_z=round(float(goal[2]), 4), table_z=round(table, 4))
         self._kind, self._goal, self._goal_table, self._phase = kind, goal, table, _Phase.APPROACH
-        self._stuck_count = self._idle_count = 0
+        self._progress.note_commitment()
         path = self._approach_path(goal, turned, start_s)
-        reason = ""
+        shortfall = ""
         if path is not None:
-            speed = replace(config.workspace, speed=config.approach_speed)
-            reason = self._plan(path, 0.0, None, self._path_speed(speed), start_s, health)
+            report = self._arm.follow(path, start_s, self._path_speed(config.approach_speed))
+            shortfall = report.shortfall
+            health.update(_report_health(report))
         return self._output(
             _STATES[kind],
-            f"approaching for a {kind}{reason}",
+            f"approaching for a {kind}{shortfall}",
             start_s,
             gripper,
             None if path is None else path.positions,
@@ -325,8 +287,7 @@ class TraceFollower:
         )
 
     def _approach_path(self, goal: FloatArray, turned: float, start_s: float) -> HandPath | None:
-        assert self._motion is not None
-        pose = self.robot.tcp_in_base(self._motion.state_at(start_s).position)
+        pose = self._arm.hand_at(start_s)
         here, now = pose[:3, 3], heading(pose[:3, :3])
         corners, headings = [here], [now]
         if np.linalg.norm(goal[:2] - here[:2]) > 0.008 and here[2] > goal[2] + 0.01:
@@ -338,9 +299,9 @@ class TraceFollower:
         return straight_moves([*corners, goal], [*headings, turned], self._metres_per_radian())
 
     def _approach(self, inputs: FollowerInput, position: FloatArray, start_s: float) -> FollowerOutput:
-        assert self._motion is not None and self._goal is not None
+        assert self._goal is not None
         state = _STATES[self._kind]
-        late_s = inputs.now_s - self._motion.end_s
+        late_s = inputs.now_s - self._arm.commanded.end_s
         distance = float(np.linalg.norm(self.robot.tcp_in_base(position)[:3, 3] - self._goal))
         arrived = late_s >= 0.0 and distance <= self.config.arrival_tolerance
         if not arrived and late_s < self.config.arrival_timeout_s:
@@ -359,17 +320,16 @@ class TraceFollower:
         if not self._gripper.settled(inputs.now_s, inputs.gripper_busy):
             return self._go_on(state, "waiting for the fingers", inputs, start_s)
         if self._kind is EventKind.RELEASE:
-            self._placed_at = self._goal
+            assert self._goal is not None
+            self._progress.note_release(self._goal)
             return self._retreat("let go", "opened", None, inputs, start_s)
+        worth_trying = self._progress.note_grasp(self._gripper.holding)
         if self._gripper.holding:
             self._phase = _Phase.FOLLOW
-            self._empty_grasps = 0
-            return self._go_on(
-                state, f"holding {1000 * self._gripper.width:.0f} mm", inputs, start_s, None, "closed"
-            )
-        self._empty_grasps += 1
-        if self._empty_grasps >= self.config.max_empty_grasps:
-            self.stop(f"closed on nothing {self._empty_grasps} times in a row")
+            reason = f"holding {1000 * self._gripper.width:.0f} mm"
+            return self._go_on(state, reason, inputs, start_s, None, "closed")
+        if not worth_trying:
+            self.stop(f"closed on nothing {self._progress.empty_grasps} times in a row")
         command = self._gripper.open(inputs.now_s)
         return self._retreat("closed on nothing", "closed on nothing", command, inputs, start_s)
 
@@ -377,21 +337,21 @@ class TraceFollower:
         self, reason: str, event: str, gripper: GripperCommand | None, inputs: FollowerInput, start_s: float
     ) -> FollowerOutput:
         """Rise straight up."""
-        assert self._motion is not None
         self._phase = _Phase.RETREAT
-        pose = self.robot.tcp_in_base(self._motion.state_at(start_s).position)
+        pose = self._arm.hand_at(start_s)
         here, now = pose[:3, 3], heading(pose[:3, :3])
-        above = self.config.workspace.clamp_from(
-            here, here + np.array([0.0, 0.0, self.config.retreat_height])
-        )
+        above = here + np.array([0.0, 0.0, self.config.retreat_height])
+        above = self.config.workspace.clamp_from(here, above)
         path = straight_moves([here, above], [now, now], self._metres_per_radian())
         health: dict[str, float | int | str] = {}
-        words = ""
+        shortfall = ""
         if path is not None:
-            words = self._plan(path, 0.0, None, self._path_speed(), start_s, health)
+            report = self._arm.follow(path, start_s, self._path_speed())
+            shortfall = report.shortfall
+            health = _report_health(report)
         return self._output(
             FollowerState.RETREAT,
-            f"{reason}: rising{words}",
+            f"{reason}: rising{shortfall}",
             start_s,
             gripper,
             None if path is None else path.positions,
@@ -399,63 +359,9 @@ class TraceFollower:
             health,
         )
 
-    # --- motion -----------------------------------------------------------------------------------------------
-
-    def _plan(
-        self,
-        path: HandPath,
-        joined: float,
-        ik_start: FloatArray | None,
-        speed: PathSpeed,
-        start_s: float,
-        health: dict[str, float | int | str],
-    ) -> str:
-        """Replace the commanded motion by one along ``path``; says in words what fell short, else nothing."""
-        assert self._motion is not None
-        state = self._motion.state_at(start_s)
-        waypoints = path.thinned()
-        solved = solve_path(
-            self.robot,
-            state.position if ik_start is None else ik_start,
-            waypoints.positions,
-            hand_rotations(waypoints.positions, waypoints.headings),
-            self.config.ik,
-        )
-        words = "" if solved.shortened_because is None else f"; path cut: {solved.shortened_because}"
-        health["ik_error_mm"] = round(1000 * solved.position_error, 3)
-        reached = len(solved.joints)
-        if reached < 2:
-            self._motion = self._motion.stopped_from(start_s, self.robot.limits)
-            return f"{words}; standing still"
-        curve = JointPath(waypoints.lengths[:reached], solved.joints)
-        plan = plan_along(curve, min(joined, curve.length), state, self.robot.limits, speed)
-        if plan is None:
-            self._motion = self._motion.continued_from(start_s)
-            return f"{words}; no new motion stays inside the limits, going on with the last one"
-        health["slow_down"] = plan.slow_down
-        self._motion = CommandedMotion(plan.trajectory, start_s)
-        return words
-
-    def _anchor(self, position: FloatArray, velocity: FloatArray, now_s: float, start_s: float) -> None:
-        """Begin from the measured state where nothing was commanded yet, or where the arm was moved by someone else."""
-        standing = bool(np.abs(velocity).max() < 0.02)
-        motion = self._motion
-        if motion is not None:
-            moved = (
-                float(np.abs(position - motion.state_at(now_s).position).max()) > self.config.reanchor_error
-            )
-            if not (moved and standing and now_s > motion.end_s + 0.3):
-                return
-            self._phase = _Phase.FOLLOW
-        trajectory = JointTrajectory.standing(position)
-        if not standing:
-            rest = plan_rest(JointState(position, velocity, np.zeros_like(position)), self.robot.limits)
-            trajectory = rest.trajectory if rest is not None else trajectory
-        self._motion = CommandedMotion(trajectory, start_s if not standing else now_s)
-
-    def _path_speed(self, workspace: Workspace | None = None) -> PathSpeed:
-        space = workspace or self.config.workspace
-        return PathSpeed(space.speed, space.acceleration, space.jerk)
+    def _path_speed(self, speed: float | None = None) -> PathSpeed:
+        space = self.config.workspace
+        return PathSpeed(speed or space.speed, space.acceleration, space.jerk)
 
     def _metres_per_radian(self) -> float:
         return self.config.workspace.speed / self.config.workspace.turning_speed
@@ -473,10 +379,9 @@ class TraceFollower:
         health: dict[str, float | int | str] | None = None,
     ) -> FollowerOutput:
         """Keep the motion under way; it is sent again only in answer to traces, or together with a gripper command."""
-        assert self._motion is not None
         if inputs.traces is None and gripper is None:
             return FollowerOutput(state, reason, None, start_s, gripper, None, event, health or {})
-        self._motion = self._motion.continued_from(start_s)
+        self._arm.go_on(start_s)
         return self._output(state, reason, start_s, gripper, None, event, health or {})
 
     def _hold(
@@ -492,12 +397,12 @@ class TraceFollower:
         """Come to rest and stay there."""
         # A committed approach that was interrupted is not taken up again: fresh traces decide.
         self._phase = _Phase.FOLLOW
-        if self._motion is None:
+        if not self._arm.is_known:
             return FollowerOutput(state, reason, None, start_s, gripper, None, event, health or {})
-        moving = self._motion.is_moving_at(start_s)
+        moving = self._arm.commanded.is_moving_at(start_s)
         if not moving and inputs.traces is None and gripper is None:
             return FollowerOutput(state, reason, None, start_s, gripper, None, event, health or {})
-        self._motion = self._motion.stopped_from(start_s, self.robot.limits)
+        self._arm.stop(start_s)
         return self._output(state, reason, start_s, gripper, None, event, health or {})
 
     def _output(
@@ -510,9 +415,9 @@ class TraceFollower:
         event: str | None,
         health: dict[str, float | int | str],
     ) -> FollowerOutput:
-        assert self._motion is not None
+        motion = self._arm.commanded
         return FollowerOutput(
-            state, reason, self._motion.trajectory, self._motion.start_s, gripper, hand_path, event, health
+            state, reason, motion.trajectory, motion.start_s, gripper, hand_path, event, health
         )
 
     def _health(self, reading: TraceReading) -> dict[str, float | int | str]:
@@ -529,8 +434,13 @@ class TraceFollower:
             "event": event,
             "witness": "" if reading.event is None else reading.event.witness,
             "holding": int(self._gripper.holding),
-            "empty_grasps": self._empty_grasps,
+            "empty_grasps": self._progress.empty_grasps,
         }
+
+
+def _report_health(report: PathReport) -> dict[str, float | int | str]:
+    slow_down = -1.0 if report.slow_down is None else report.slow_down
+    return {"ik_error_mm": round(1000 * report.ik_error, 3), "slow_down": slow_down}
 
 
 def _nearest_quarter_turn(edge: float, wanted: float) -> float:

@@ -10,6 +10,7 @@ from ik_controller.gripper import GripperConfig
 from ik_controller.inverse_kinematics import IkConfig
 from ik_controller.safety import SafetyConfig
 from ik_controller.surface_height import SurfaceConfig
+from ik_controller.task_progress import ProgressConfig
 from ik_controller.workspace import Workspace
 
 
@@ -29,18 +30,10 @@ class FollowerConfig:
         arrival_tolerance: The fingers move once the hand is this near to the goal [m] ...
         arrival_timeout_s: ... or this long after the approach should have ended [s].
         retreat_height: Rise after a release or an empty grasp [m].
-        done_motion: Traces that move the hand less than this say that the task is done [m].
-        done_count: So many of them in a row are believed after a release ...
-        done_count_before_release: ... and so many before one.
-        placed_radius: A grasp this near to the last release takes up again what was placed [m] ...
-        least_carry: ... and is believed only where the traces carry it at least this far [m].
-        stuck_motion: Traces that move a holding hand less than this mean: release here [m].
-        stuck_height: ... where it is at most this high over the table [m].
-        stuck_count: So many of them in a row are believed.
-        max_empty_grasps: After so many grasps of nothing in a row the follower gives up.
         default_grip_height: Height of the tool centre point over an object's underside where the grasp was not seen
             [m].
         reanchor_error: A standing arm this far from its last command was moved by someone else [rad].
+        progress: When a task is over.
         workspace: Where the hand may go and how fast.
         events: When fingers close and open.
         surfaces: What counts as table and object.
@@ -60,17 +53,9 @@ class FollowerConfig:
     arrival_tolerance: float = 0.006
     arrival_timeout_s: float = 0.6
     retreat_height: float = 0.10
-    done_motion: float = 0.02
-    done_count: int = 2
-    done_count_before_release: int = 5
-    placed_radius: float = 0.05
-    least_carry: float = 0.04
-    stuck_motion: float = 0.035
-    stuck_height: float = 0.15
-    stuck_count: int = 3
-    max_empty_grasps: int = 8
     default_grip_height: float = 0.02
     reanchor_error: float = 0.015
+    progress: ProgressConfig = field(default_factory=ProgressConfig)
     workspace: Workspace = field(default_factory=Workspace)
     events: EventConfig = field(default_factory=EventConfig)
     surfaces: SurfaceConfig = field(default_factory=SurfaceConfig)

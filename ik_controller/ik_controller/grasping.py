@@ -54,6 +54,7 @@ class EventConfig:
         dip_height: ... and where the hand is at most this high over the surface below [m]: learned traces turn too
             early.
         fusion_steps: Witnesses this near to each other speak of the same event [steps].
+        lowest_window: Co-motion tells the moment to within this; the lowest step around it is taken [steps].
         object_reach: Points that may be in the fingers lie within this distance of the tool centre point [m].
     """
 
@@ -64,6 +65,7 @@ class EventConfig:
     dip_rise: float = 0.02
     dip_height: float = 0.13
     fusion_steps: int = 4
+    lowest_window: int = 6
     object_reach: float = 0.055
 
 
@@ -94,8 +96,11 @@ def find_event(
     )
     if change is not None and turn is not None and abs(change[0] - turn) <= config.fusion_steps:
         return GraspEvent(kind, turn, "both", change[1])
-    if change is not None and heights[change[0]] <= config.dip_height:
-        return GraspEvent(kind, change[0], "co-motion", change[1])
+    if change is not None:
+        # Traces that blur the moment still agree that it is where the hand is lowest.
+        step = _lowest_near(hand_positions[:, 2], change[0], config.lowest_window)
+        if heights[step] <= config.dip_height:
+            return GraspEvent(kind, step, "co-motion", change[1])
     if turn is not None:
         return GraspEvent(kind, turn, "turn-around", 0.5)
     return None
@@ -159,6 +164,11 @@ def release_change_point(
         return None
     explained = 1.0 - float(errors[step] / errors[-1])
     return (step, explained) if explained >= config.explained_at_release else None
+
+
+def _lowest_near(hand_z: FloatArray, step: int, window: int) -> int:
+    first = max(0, step - window)
+    return first + int(np.argmin(hand_z[first : step + window + 1]))
 
 
 def _displacements(points: FloatArray) -> FloatArray:
