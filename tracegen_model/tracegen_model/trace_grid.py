@@ -66,7 +66,7 @@ class TraceGrid:
     def from_pixels_and_depth(
         cls, pixels: ArrayLike, depth: ArrayLike, intrinsics: CameraIntrinsics
     ) -> TraceGrid:
-        """Lift image-space traces: ``pixels`` (S + 1, N, 2) [px] and ``depth`` (S + 1, N) [m]; depth <= 0 or NaN is invalid."""
+        """Traces from ``pixels`` (S + 1, N, 2) [px] and ``depth`` (S + 1, N) [m], invalid where it is <= 0 or NaN."""
         z = np.asarray(depth, dtype=float)
         z = np.where(z > 0.0, z, np.nan)
         points = intrinsics.back_project(pixels, z)

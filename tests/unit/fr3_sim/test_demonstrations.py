@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from fr3_sim.demonstrations import DemonstrationMaker
 from tracegen_model.data.episode import EpisodeReader, PointKind
 

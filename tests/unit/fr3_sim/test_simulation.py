@@ -16,8 +16,6 @@ from fr3_sim.simulation import JOINT_NAMES, SceneOptions, Simulation
 from fr3_sim.task import Task
 from fr3_sim.trajectory_executor import TrajectoryCommand
 
-pytestmark = pytest.mark.unit
-
 SEED = 100_001
 FloatArray = NDArray[np.float64]
 

@@ -15,8 +15,6 @@ from fr3_sim.trajectory_executor import (
     TrajectoryExecutor,
 )
 
-pytestmark = pytest.mark.unit
-
 NAMES = ("a", "b")
 ZERO = np.zeros(2)
 

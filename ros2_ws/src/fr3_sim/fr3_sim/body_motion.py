@@ -53,7 +53,7 @@ def body_motion(
     steps: int = TRACE_STEPS,
     step_length: float = STEP_LENGTH,
 ) -> BodyMotion:
-    """Motion of all bodies from the scene's present state on, the hand following ``path`` by ``step_length`` [m] a step."""
+    """Motion of all bodies from the present state while the hand follows ``path``, ``step_length`` [m] a step."""
     sampled = path.resampled(step_length, steps)
     hand_rotations = np.stack([downward_rotation(yaw) for yaw in sampled.yaws])
     hand_rotations[0] = scene.tcp_rotation
