@@ -180,7 +180,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     markers_node = required_node(
         "tracegen_ros",
         "trace_markers_node",
-        {**in_simulation, "overlay": switch(chosen, "overlay")},
+        {"overlay": switch(chosen, "overlay")},
         parameter_files=files,
     )
     follower_node = required_node(
@@ -196,7 +196,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         parameter_files=files,
     )
     camera_pose_node = required_node(
-        "tracegen_ros", "camera_pose_node", {**in_simulation, "calibration": calibration}
+        "tracegen_ros", "camera_pose_node", {"calibration": calibration}
     )
     first_instruction = (
         [

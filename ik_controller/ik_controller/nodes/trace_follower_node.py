@@ -70,7 +70,7 @@ NAME = "trace_follower"
 DIAGNOSTIC_NAME = "trace_follower: motion"
 FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
 
-_WATCHDOG_PERIOD_S = 0.02
+_WATCHDOG_PERIOD_S = 0.05
 _PATIENCE_PERIOD_S = 0.1
 _DEPTH_IMAGES_KEPT = 30
 
@@ -369,7 +369,7 @@ class TraceFollowerNode(LifecycleNode):
             self._process_pending()
 
         self.get_logger().info(
-            f"gripper: open to {1e3 * output.gripper.width:.0f} mm, {output.gripper.max_effort:.0f} N"
+            f"gripper: to {1e3 * output.gripper.width:.0f} mm with {output.gripper.max_effort:.0f} N"
         )
         self._gripper.send(output.gripper.width, output.gripper.max_effort, on_answer)
 
@@ -409,6 +409,9 @@ class TraceFollowerNode(LifecycleNode):
         if output.event is not None:
             self._last_event = output.event
             self.get_logger().info(f"event: {output.event}")
+        going_on = output.state is FollowerState.FOLLOW and output.trajectory is None
+        if going_on and self._output is not None and self._output.state is FollowerState.FOLLOW:
+            return
         self._output = output
         self._show_state(f"{output.state}: {output.reason}")
 

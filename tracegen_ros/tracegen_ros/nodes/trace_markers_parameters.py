@@ -24,7 +24,7 @@ class TraceMarkersParameters:
     )
     line_width: float = parameter(0.001, "Width of an ordinary line [m]", minimum=0.0001, maximum=0.05)
     least_travel: float = parameter(
-        0.01,
+        0.02,
         "A trace that stays within this distance of its start [m] is not drawn",
         minimum=0.0,
         maximum=1.0,
