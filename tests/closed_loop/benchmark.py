@@ -31,6 +31,13 @@ FIRST_SEED = 100_000
 STACK_RESTARTS = 3
 """A worker whose stack died this often gives up."""
 
+SHOWN_TIMINGS = {
+    "trace_node.total": "image in to traces out, network included",
+    "trace_node.node_overhead": "the same without the network",
+    "trace_follower.trace_to_command": "traces in to command out",
+}
+"""The nodes' own timings that the report shows."""
+
 Assignment = tuple[Row, int]
 
 
@@ -38,7 +45,24 @@ def lost(row: Row, seed: int, failure: str) -> EpisodeVerdict:
     """The verdict on an episode that came to no end: a failure."""
     nothing = float("nan")
     return EpisodeVerdict(
-        row.name, seed, "", False, False, False, nothing, nothing, nothing, 0, 0, 0, [], [], "", failure
+        row.name,
+        seed,
+        "",
+        False,
+        False,
+        False,
+        nothing,
+        nothing,
+        nothing,
+        0,
+        0,
+        0,
+        [],
+        [],
+        0.0,
+        {},
+        "",
+        failure,
     )
 
 
@@ -119,7 +143,7 @@ def table(rows: list[Row], verdicts: list[EpisodeVerdict]) -> str:
     """The benchmark's table, for a terminal."""
     lines = [
         f"{'row':12s} {'n':>4s}  {'success %':>14s}  {'right object %':>14s}  {'right zone %':>14s}  "
-        f"{'violations':>10s}  {'replans':>7s}  {'time s':>6s}  {'latency ms p50/p99':>18s}"
+        f"{'violations':>10s}  {'replans':>7s}  {'time s':>6s}  {'traces/s':>8s}  {'latency ms p50/p99':>18s}"
     ]
     for row in rows:
         of_row = [verdict for verdict in verdicts if verdict.row == row.name]
@@ -134,8 +158,22 @@ def table(rows: list[Row], verdicts: list[EpisodeVerdict]) -> str:
             f"{share(sum(v.right_zone for v in of_row), count):>14s}  "
             f"{sum(len(v.violations) for v in of_row):10d}  "
             f"{np.mean([v.trajectories for v in of_row]):7.1f}  "
-            f"{np.nanmean([v.duration_s for v in of_row]):6.1f}  {f'{p50:.0f} / {p99:.0f}':>18s}"
+            f"{np.nanmean([v.duration_s for v in of_row]):6.1f}  "
+            f"{np.median([v.traces_per_second for v in of_row]):8.1f}  {f'{p50:.0f} / {p99:.0f}':>18s}"
         )
+    return "\n".join(lines)
+
+
+def timing_table(verdicts: list[EpisodeVerdict]) -> str:
+    """The nodes' own timings: the median episode's p50, the worst episode's p99."""
+    lines = [f"{'node timings':44s} {'p50 ms':>7s}  {'p99 ms':>7s}"]
+    for key, meaning in SHOWN_TIMINGS.items():
+        p50, p99 = (
+            [v.timings_ms[f"{key}_{name}_ms"] for v in verdicts if f"{key}_{name}_ms" in v.timings_ms]
+            for name in ("p50", "p99")
+        )
+        if p50 and p99:
+            lines.append(f"  {meaning:42s} {np.median(p50):7.1f}  {max(p99):7.1f}")
     return "\n".join(lines)
 
 
@@ -204,7 +242,7 @@ def main() -> int:
     verdicts.sort(key=lambda verdict: (verdict.row, verdict.seed))
     path = arguments.output / "results.json"
     write_json(path, rows, verdicts, arguments)
-    print(f"\n{table(rows, verdicts)}\n")
+    print(f"\n{table(rows, verdicts)}\n\n{timing_table(verdicts)}\n")
     print(
         "Intervals are Wilson 95 %. Latency: image to traces, wall time, with simulator and rendering beside it."
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
@@ -23,7 +24,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from tracegen_ros.messages import decode_stamp, seconds_from
+from tracegen_ros.messages import decode_diagnostics, decode_stamp, seconds_from
 from tracegen_ros.qos import LATCHED, LATEST, SENSOR
 
 ScalarParameter = bool | int | float | str
@@ -31,6 +32,9 @@ ScalarParameter = bool | int | float | str
 SIMULATOR = "/fr3_sim"
 ROBOT_NODES = ("/trace_node", "/trace_follower")
 """The lifecycle nodes that do the work."""
+
+DIAGNOSTICS = {"trace_node": "trace_node: inference", "trace_follower": "trace_follower: motion"}
+"""What the nodes call their own health, by node."""
 
 FOLLOWER_STATE_TOPIC = "/trace_follower/state"
 START_TIMEOUT_S = 90.0
@@ -86,6 +90,8 @@ class Cell:
         self.observations = Observations()
         self.simulated_s = 0.0
         self.follower_state = ""
+        self.timings_ms: dict[str, float] = {}
+        """The nodes' own timings as they last told them: ``node.stage_p50_ms`` and the like [ms]."""
         self._image_arrivals: dict[int, float] = {}
         self._instruction = self.node.create_publisher(String, "/task_instruction", LATCHED)
         self._set_parameters = self.node.create_client(SetParameters, f"{SIMULATOR}/set_parameters")
@@ -95,6 +101,7 @@ class Cell:
         self.node.create_subscription(Clock, "/clock", self._on_clock, SENSOR)
         self.node.create_subscription(String, FOLLOWER_STATE_TOPIC, self._on_state, LATCHED)
         self.node.create_subscription(CameraInfo, "/camera/camera/color/camera_info", self._on_image, SENSOR)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 20)
         self.node.create_subscription(PointCloud2, "/tracegen/traces", self._on_traces, LATEST)
         self.node.create_subscription(
             JointTrajectory, "/joint_trajectory_controller/joint_trajectory", self._on_trajectory, LATEST
@@ -188,6 +195,13 @@ class Cell:
             self.observations.latencies_s.append(now_s - self._image_arrivals[stamp_ns])
         self._image_arrivals = {stamp: at for stamp, at in self._image_arrivals.items() if stamp > stamp_ns}
         self.observations.trace_times_s.append(now_s)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for node, name in DIAGNOSTICS.items():
+            status = decode_diagnostics(message, name)
+            if status is not None:
+                timings = {key: value for key, value in status[2].items() if key.endswith("_ms")}
+                self.timings_ms |= {f"{node}.{key}": float(value) for key, value in timings.items()}
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
         self.observations.trajectories += 1

@@ -40,6 +40,8 @@ class EpisodeVerdict:
         refused: Commands that the arm refused.
         violations: Limits broken by the command stream, as text.
         latencies_ms: Image to traces [ms of wall time].
+        traces_per_second: Of wall time.
+        timings_ms: What the nodes say they took, ``node.stage_p50_ms`` and ``_p99_ms`` [ms].
         final_state: Last word of the follower.
         failure: Why there is no verdict, empty if there is one.
     """
@@ -58,6 +60,8 @@ class EpisodeVerdict:
     refused: int
     violations: list[str]
     latencies_ms: list[float]
+    traces_per_second: float
+    timings_ms: dict[str, float]
     final_state: str
     failure: str = ""
 
@@ -111,5 +115,7 @@ def run_episode(cell: Cell, row: Row, seed: int, limits: JointLimits, folder: Pa
         refused=len(report["refused"]),
         violations=[str(violation) for violation in violations],
         latencies_ms=[1e3 * latency for latency in seen.latencies_s],
+        traces_per_second=seen.trace_rate,
+        timings_ms=dict(cell.timings_ms),
         final_state=cell.follower_state,
     )
