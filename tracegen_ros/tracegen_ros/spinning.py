@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 
 from tracegen_ros.parameters import ParameterError
@@ -56,6 +57,10 @@ def run_node(
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except rclpy_implementation.RCLError:
+        # What a callback was about to publish when Ctrl-C came has nowhere to go.
+        if rclpy.ok():
+            raise
     finally:
         # Ctrl-C reaches a launched node twice, from the terminal and from launch; the second must not disturb.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
