@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image, PointCloud2
 from tests.closed_loop.cell import Cell, CellError, RosSession
+from tests.closed_loop.episodes import LAST_STATES
 from tests.closed_loop.stack import Stack, StackError
 from tests.closed_loop.video import VideoError, VideoWriter, captioned
 
@@ -42,8 +43,6 @@ SETTLING_S = 1.0
 
 LINE_PERIOD_S = 4.0
 """Wall time between two lines of progress [s]."""
-
-DONE_STATE = "IDLE: task done"
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def do_task(cell: Cell, film: Film, seed: int, limits: JointLimits, output: Path
         if states and states[-1][1] != shown:
             shown = states[-1][1]
             print(f"  {cell.simulated_s - start_s:5.1f} s  {shown}", flush=True)
-        return shown.startswith(DONE_STATE) or cell.simulated_s - start_s > LONGEST_TASK_S
+        return shown.startswith(LAST_STATES) or cell.simulated_s - start_s > LONGEST_TASK_S
 
     deadline = started_s + LONGEST_WAIT_S
     while not cell.spin_until(over, LINE_PERIOD_S):

@@ -18,7 +18,8 @@ LONGEST_EPISODE_S = 30.0
 LONGEST_WAIT_S = 300.0
 """Wall time that an episode may take [s]."""
 
-DONE_STATE = "IDLE: task done"
+LAST_STATES = ("IDLE: task done", "STOP")
+"""What the follower says when it will not move again by itself."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def run_episode(cell: Cell, row: Row, seed: int, limits: JointLimits, folder: Pa
 
     def over() -> bool:
         states = cell.observations.states
-        done = bool(states) and states[-1][1].startswith(DONE_STATE)
-        return done or cell.simulated_s - start_s > LONGEST_EPISODE_S
+        ended = bool(states) and states[-1][1].startswith(LAST_STATES)
+        return ended or cell.simulated_s - start_s > LONGEST_EPISODE_S
 
     if not cell.spin_until(over, LONGEST_WAIT_S):
         raise CellError(
