@@ -21,7 +21,7 @@ from rclpy.task import Future
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import String
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from tracegen_ros.messages import decode_diagnostics, decode_stamp, seconds_from
@@ -97,6 +97,7 @@ class Cell:
         self._set_parameters = self.node.create_client(SetParameters, f"{SIMULATOR}/set_parameters")
         self._reset = self.node.create_client(Trigger, f"{SIMULATOR}/reset")
         self._report = self.node.create_client(Trigger, f"{SIMULATOR}/report")
+        self._enable = self.node.create_client(SetBool, "/trace_follower/enable")
         self._node_states = [self.node.create_client(GetState, f"{name}/get_state") for name in ROBOT_NODES]
         self.node.create_subscription(Clock, "/clock", self._on_clock, SENSOR)
         self.node.create_subscription(String, FOLLOWER_STATE_TOPIC, self._on_state, LATCHED)
@@ -114,7 +115,7 @@ class Cell:
 
     def wait_until_ready(self) -> None:
         """Wait until every part that an episode needs is there."""
-        services = (self._set_parameters, self._reset, self._report, *self._node_states)
+        services = (self._set_parameters, self._reset, self._report, self._enable, *self._node_states)
 
         def ready() -> bool:
             return all(service.service_is_ready() for service in services) and bool(self.follower_state)
@@ -127,9 +128,14 @@ class Cell:
             raise CellError(f"after {START_TIMEOUT_S:.0f} s {' or '.join(ROBOT_NODES)} is still not active")
 
     def make_scene(self, parameters: Mapping[str, ScalarParameter]) -> dict[str, Any]:
-        """Take back the instruction, reset the simulator with ``parameters``; returns what the scene holds."""
+        """Take back the instruction, reset the simulator with ``parameters``; returns what the scene holds.
+
+        A follower that has stopped itself is enabled again.
+        """
         self.instruct("")
         self.spin_until(lambda: False, QUIET_S)
+        if self.follower_state.startswith("STOP"):
+            self._call(self._enable, SetBool.Request(data=True))
         # Traces that were under way have come by now; this drops them. Who has answered twice has heard it.
         self.instruct("")
         for _ in range(2):
