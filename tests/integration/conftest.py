@@ -27,6 +27,10 @@ from tracegen_ros.nodes.bring_up import bring_up
 
 DEADLINE_S = 60.0
 
+# Camera images fit into Fast DDS's shared memory, as under the launch file; nodes that tests start inherit it.
+PROFILES = Path(__file__).parents[2] / "launch" / "dds" / "fast_dds.xml"
+os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(PROFILES))
+
 
 class Tester:
     """A node that publishes, listens and waits."""
