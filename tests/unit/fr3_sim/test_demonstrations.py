@@ -18,9 +18,9 @@ def test_a_scenes_episodes_read_back_and_its_seed_decides_everything(tmp_path: P
     assert folders == sorted(folder.name for folder in (tmp_path / "second").iterdir())
     reader = EpisodeReader(tmp_path / "first" / folders[0])
     again = EpisodeReader(tmp_path / "second" / folders[0])
-    assert reader.instructions == again.instructions
-    assert len(set(reader.instructions)) >= 2
-    stem = reader.stems[0]
+    assert reader.instructions() == again.instructions()
+    assert len(set(reader.instructions())) >= 2
+    stem = reader.stems()[0]
     traces, repeated = reader.traces(stem), again.traces(stem)
     assert np.array_equal(traces.traces, repeated.traces)
     assert traces.traces.shape == (400, 33, 3)

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -115,16 +116,16 @@ class EpisodeWriter:
             self._write_observation(folder, sample)
             traces = np.asarray(sample.traces, dtype=np.float32)
             known = np.isfinite(traces)
-            optional = {} if sample.visibility is None else {"visibility": sample.visibility}
-            np.savez(
-                folder / "samples" / f"{sample.stem}.npz",
-                keypoints=np.asarray(sample.keypoints, dtype=np.float32),
-                traj=np.where(known, traces, -np.inf).astype(np.float32),
-                valid_steps=known.all(axis=2).any(axis=0),
-                point_kind=np.asarray(sample.point_kinds, dtype=np.uint8),
-                target_uvz=np.asarray(sample.target_uvz, dtype=np.float32),
-                **optional,
-            )
+            arrays: dict[str, Any] = {
+                "keypoints": np.asarray(sample.keypoints, dtype=np.float32),
+                "traj": np.where(known, traces, -np.inf).astype(np.float32),
+                "valid_steps": known.all(axis=2).any(axis=0),
+                "point_kind": np.asarray(sample.point_kinds, dtype=np.uint8),
+                "target_uvz": np.asarray(sample.target_uvz, dtype=np.float32),
+            }
+            if sample.visibility is not None:
+                arrays["visibility"] = sample.visibility
+            np.savez(folder / "samples" / f"{sample.stem}.npz", **arrays)
         text = json.dumps(
             {f"instruction_{i}": wording for i, wording in enumerate(wordings, start=1)}, indent=1
         )

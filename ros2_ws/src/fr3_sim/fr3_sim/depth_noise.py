@@ -84,7 +84,7 @@ def noisy_depth(
     return np.where(seen, focal_length * STEREO_BASELINE / measured, 0.0).astype(np.float32)
 
 
-def _seen_by_both(disparity: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _seen_by_both(disparity: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Pixels that are not hidden from the right imager: no pixel further right lands at or left of theirs there."""
     in_right_image = np.arange(disparity.shape[1], dtype=np.float32) - disparity
     leftmost_after = np.minimum.accumulate(in_right_image[:, ::-1], axis=1)[:, ::-1]

@@ -23,16 +23,13 @@ from fr3_sim.layout import (
     random_table_position,
 )
 from fr3_sim.scene import TabletopScene
-from fr3_sim.scripted_expert import NOTHING, HandPath, TaskState, expert_path
+from fr3_sim.scripted_expert import LOWEST_TCP, NOTHING, HandPath, TaskState, expert_path
 
 OPEN_WIDTH = 0.08
 """Opening of the gripper [m]."""
 
 MAX_IK_ERROR = 3e-3
 """A drawn hand pose that the arm misses by more [m] is drawn again."""
-
-LOWEST_TCP = 0.012
-"""Lowest TCP height of a drawn state [m]."""
 
 
 @dataclass(frozen=True)

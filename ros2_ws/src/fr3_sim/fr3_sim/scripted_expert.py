@@ -34,6 +34,9 @@ RETREAT_HEIGHT = 0.14
 RELEASE_GAP = 0.003
 """A block is let go with its underside this far above the table [m]."""
 
+LOWEST_TCP = 0.012
+"""The TCP never goes lower than this [m]: the fingertips reach a centimetre below it."""
+
 ALIGNED_DISTANCE = 0.012
 """A hand this close [m] sideways to its goal goes straight down."""
 
@@ -165,11 +168,12 @@ class _Phases:
 
     def transport(self, zone_position: NDArray[np.float64], release_height: float) -> None:
         here = self._points[-1]
+        x, y = zone_position
         if np.linalg.norm(here[:2] - zone_position) > ALIGNED_DISTANCE:
             if here[2] < CARRY_HEIGHT - 0.03:
                 self.rise_to(CARRY_HEIGHT)
-            self._to(*zone_position, max(self.height, CARRY_HEIGHT), here[3])
-        self._to(*zone_position, max(release_height, 0.012), here[3])
+            self._to(x, y, max(self.height, CARRY_HEIGHT), here[3])
+        self._to(x, y, max(release_height, LOWEST_TCP), here[3])
 
     def rise_to(self, height: float) -> None:
         x, y, _, yaw = self._points[-1]
