@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ik_controller.follower import FollowerConfig
 from tracegen_ros.parameters import parameter
+
+_CORE = FollowerConfig()
 
 
 @dataclass(frozen=True)
 class FollowerParameters:
-    """Topics, frames and time limits of the node; how it moves is ``ik_controller.follower.FollowerConfig``."""
+    """Topics, frames, time limits, and what of the motion is worth tuning on site.
+
+    All else about the motion is in ``ik_controller.follower.FollowerConfig``, whose values are the defaults here.
+    """
 
     limits: str = parameter(
         "fr3_rectangular", "Joint limits: the name of a shipped set, or the path of a file"
     )
     enabled: bool = parameter(
         False, "May move as soon as it is active; otherwise the enable service allows it"
+    )
+    speed: float = parameter(
+        _CORE.workspace.speed, "Speed of the hand along a path [m/s]", minimum=0.01, maximum=1.0
+    )
+    max_trace_age_s: float = parameter(
+        _CORE.safety.max_trace_age_s,
+        "Without newer traces for this long [s] the arm holds",
+        minimum=0.1,
+        maximum=10.0,
+    )
+    command_lead_s: float = parameter(
+        _CORE.command_lead_s,
+        "A trajectory starts this long after it was decided [s]",
+        minimum=0.0,
+        maximum=0.5,
     )
     base_frame: str = parameter("fr3_link0", "Frame of the robot's base")
     traces_topic: str = parameter("/tracegen/traces", "Traces to follow")
@@ -60,3 +81,12 @@ class FollowerParameters:
     diagnostics_rate_hz: float = parameter(
         1.0, "How often health is published [Hz of wall time]", minimum=0.1, maximum=50.0
     )
+
+    def follower_config(self) -> FollowerConfig:
+        """The motion core's settings under these parameters."""
+        return replace(
+            _CORE,
+            command_lead_s=self.command_lead_s,
+            workspace=replace(_CORE.workspace, speed=self.speed),
+            safety=replace(_CORE.safety, max_trace_age_s=self.max_trace_age_s),
+        )

@@ -30,6 +30,7 @@ from tf2_ros import Buffer, TransformException, TransformListener
 from trajectory_msgs.msg import JointTrajectory
 
 from ik_controller.follower import (
+    FollowerConfig,
     FollowerInput,
     FollowerOutput,
     FollowerState,
@@ -98,7 +99,9 @@ class TraceFollowerNode(LifecycleNode):
         make_follower: How the motion core is made at configure.
     """
 
-    def __init__(self, make_follower: Callable[[RobotModel], TraceFollower] = TraceFollower) -> None:
+    def __init__(
+        self, make_follower: Callable[[RobotModel, FollowerConfig], TraceFollower] = TraceFollower
+    ) -> None:
         super().__init__(NAME)
         self._make_follower = make_follower
         self._settings = declare_parameters(self, FollowerParameters)
@@ -116,7 +119,7 @@ class TraceFollowerNode(LifecycleNode):
             self.get_logger().fatal(f"cannot build the robot model: {error}")
             return TransitionCallbackReturn.FAILURE
         self.get_logger().info(f"joint limits in force: {self._robot.limits.name}")
-        self._follower = self._make_follower(self._robot)
+        self._follower = self._make_follower(self._robot, parameters.follower_config())
         self._follower.enable(parameters.enabled)
         self._enabled = parameters.enabled
         self._latency = LatencyWindow()
