@@ -72,6 +72,9 @@ class FollowerParameters:
         minimum=0.05,
         maximum=10.0,
     )
+    sync_tolerance_s: float = parameter(
+        0.01, "How far the stamps of colour and depth may be apart [s]", minimum=0.0, maximum=0.1
+    )
     joint_timeout_s: float = parameter(
         0.3, "Joint states older than this [s, node clock] count as missing", minimum=0.01, maximum=5.0
     )

@@ -120,8 +120,6 @@ class TraceFollowerNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         self.get_logger().info(f"joint limits in force: {self._robot.limits.name}")
         self._follower = self._make_follower(self._robot, parameters.follower_config())
-        self._follower.enable(parameters.enabled)
-        self._enabled = parameters.enabled
         self._latency = LatencyWindow()
         self._rate = RateWindow()
         self._joint_names = self._robot.joint_names
@@ -169,6 +167,8 @@ class TraceFollowerNode(LifecycleNode):
             self.create_subscription(JointState, parameters.joint_states_topic, self._on_joint_state, 50),
             self.create_subscription(String, parameters.instruction_topic, self._on_instruction, LATCHED),
         ]
+        self._enabled = parameters.enabled
+        self._follower.enable(parameters.enabled)
         self._active = True
         self._shown = ""
         self._show_state("waiting for an instruction")
@@ -291,7 +291,7 @@ class TraceFollowerNode(LifecycleNode):
             return
         camera_in_base = self._camera_pose(pending.frame_id)
         complete = (
-            pending.stamp_ns in self._depths
+            self._depth_near(pending.stamp_ns) is not None
             and self._joints.reaches(pending.stamp_ns)
             and self._intrinsics is not None
             and camera_in_base is not None
@@ -426,8 +426,16 @@ class TraceFollowerNode(LifecycleNode):
             self._states.publish(String(data=text))
             self.get_logger().info(text)
 
+    def _depth_near(self, stamp_ns: int) -> Image | None:
+        """The depth image that belongs to the colour image of ``stamp_ns``; cameras may stamp them apart."""
+        nearest_ns = min(self._depths, key=lambda other_ns: abs(other_ns - stamp_ns), default=None)
+        tolerance_ns = nanoseconds_from(self._settings.sync_tolerance_s)
+        if nearest_ns is None or abs(nearest_ns - stamp_ns) > tolerance_ns:
+            return None
+        return self._depths[nearest_ns]
+
     def _depth_at(self, stamp_ns: int) -> NDArray[np.float32] | None:
-        image = self._depths.get(stamp_ns)
+        image = self._depth_near(stamp_ns)
         if image is None:
             return None
         try:
