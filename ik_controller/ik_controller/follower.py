@@ -96,7 +96,7 @@ class TraceFollower:
         self._kind = EventKind.GRASP
         self._goal: FloatArray | None = None
         self._goal_table = 0.0
-        self._done = False
+        self._finished = ""
         self._progress = TaskProgress(self.config.progress)
 
     # --- commands from outside --------------------------------------------------------------------------------
@@ -146,8 +146,8 @@ class TraceFollower:
             return self._hold(FollowerState.HOLD, problem, inputs, start_s)
         if not self._task:
             return self._hold(FollowerState.IDLE, "no task", inputs, start_s)
-        if self._done:
-            return self._hold(FollowerState.IDLE, "task done", inputs, start_s)
+        if self._finished and self._phase is not _Phase.RETREAT:
+            return self._hold(FollowerState.IDLE, self._finished, inputs, start_s)
         if self._phase is _Phase.APPROACH:
             return self._approach(inputs, position, start_s)
         if self._phase is _Phase.FINGERS:
@@ -155,6 +155,8 @@ class TraceFollower:
         if self._phase is _Phase.RETREAT and inputs.now_s < self._arm.commanded.end_s:
             return self._go_on(FollowerState.RETREAT, "rising", inputs, start_s)
         self._phase = _Phase.FOLLOW
+        if self._finished:
+            return self._hold(FollowerState.IDLE, self._finished, inputs, start_s, event="done")
         return self._follow(inputs, start_s)
 
     # --- following --------------------------------------------------------------------------------------------
@@ -180,8 +182,8 @@ class TraceFollower:
         event = self._progress.believed_event(reading)
         verdict = self._progress.count(reading, event, holding)
         if verdict is Verdict.TASK_DONE:
-            self._done = True
-            return self._hold(FollowerState.IDLE, "task done", inputs, start_s, gripper, "done", health)
+            self._finished = "task done"
+            return self._hold(FollowerState.IDLE, self._finished, inputs, start_s, gripper, "done", health)
         if verdict is Verdict.RELEASE_HERE:
             return self._commit(EventKind.RELEASE, 0, reading, inputs, start_s, gripper, health)
         if event is None and reading.event is not None:
@@ -329,7 +331,7 @@ class TraceFollower:
             reason = f"holding {1000 * self._gripper.width:.0f} mm"
             return self._go_on(state, reason, inputs, start_s, None, "closed")
         if not worth_trying:
-            self.stop(f"closed on nothing {self._progress.empty_grasps} times in a row")
+            self._finished = f"gave up: closed on nothing {self._progress.empty_grasps} times in a row"
         command = self._gripper.open(inputs.now_s)
         return self._retreat("closed on nothing", "closed on nothing", command, inputs, start_s)
 

@@ -34,7 +34,8 @@ class ProgressConfig:
         stuck_count: So many of them in a row are believed.
         placed_radius: A grasp this near to the last release takes up again what was placed [m] ...
         least_carry: ... and is believed only where the traces carry it at least this far [m].
-        max_empty_grasps: After so many grasps of nothing in a row the follower gives up.
+        max_empty_grasps: After so many grasps of nothing in a row the follower gives up ...
+        max_empty_grasps_after_release: ... and after so many once something was placed.
     """
 
     done_motion: float = 0.02
@@ -46,6 +47,7 @@ class ProgressConfig:
     placed_radius: float = 0.05
     least_carry: float = 0.04
     max_empty_grasps: int = 8
+    max_empty_grasps_after_release: int = 2
 
 
 class TaskProgress:
@@ -63,10 +65,12 @@ class TaskProgress:
         self.empty_grasps = 0
 
     def believed_event(self, reading: TraceReading) -> GraspEvent | None:
-        """The event that the traces show, unless it only takes up again what was just placed."""
+        """The event that the traces show; after a release, not a grasp of nothing, nor of what was just placed."""
         event = reading.event
         if event is None or event.kind is EventKind.RELEASE or self._placed_at is None:
             return event
+        if reading.thing is None:
+            return None
         positions = reading.motion.positions
         place = positions[event.step, :2]
         if np.linalg.norm(place - self._placed_at[:2]) > self._config.placed_radius:
@@ -97,7 +101,11 @@ class TaskProgress:
     def note_grasp(self, holding: bool) -> bool:
         """The fingers have closed on something, or on nothing; says whether there is any use in trying again."""
         self.empty_grasps = 0 if holding else self.empty_grasps + 1
-        return self.empty_grasps < self._config.max_empty_grasps
+        config = self._config
+        placed = self._placed_at is not None
+        return self.empty_grasps < (
+            config.max_empty_grasps_after_release if placed else config.max_empty_grasps
+        )
 
     def note_release(self, place: FloatArray) -> None:
         """The fingers have opened at ``place`` (3,) [m, base frame]."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ik_controller.camera_bias import BiasConfig, CameraBias
 from ik_controller.follower_interface import FollowerInput
-from ik_controller.grasping import EventConfig, GraspEvent, find_event
+from ik_controller.grasping import EventConfig, EventKind, GraspEvent, find_event
 from ik_controller.hand_motion import HandMotion, estimate_hand_motion
 from ik_controller.hand_points import HandPoints, find_hand_points
 from ik_controller.lifting import lift_traces
@@ -58,6 +58,7 @@ class TraceReading:
         event: The next grasp or release, None where the traces show none.
         table: Height of the table below the path's lowest point [m].
         tcp_in_base: (4, 4) pose of the tool centre point at the image's stamp.
+        thing: What the depth image shows at the place of a predicted grasp; None where nothing stands there.
     """
 
     hand: HandPoints
@@ -65,6 +66,7 @@ class TraceReading:
     event: GraspEvent | None
     table: float
     tcp_in_base: FloatArray
+    thing: ObjectSurface | None = None
 
 
 class TraceReader:
@@ -112,7 +114,10 @@ class TraceReader:
         others = self._object_points(points[: len(motion.positions)], hand, motion, holding)
         heights = motion.positions[:, 2] - self._table
         event = find_event(motion.positions, others, heights, holding, self._events)
-        return TraceReading(hand, motion, event, self._table, tcp_in_base)
+        thing = None
+        if event is not None and event.kind is EventKind.GRASP:
+            thing = self.surroundings(inputs, motion.positions[event.step], finger_width, holding).thing
+        return TraceReading(hand, motion, event, self._table, tcp_in_base, thing)
 
     def surroundings(
         self, inputs: FollowerInput, place: FloatArray, finger_width: float, holding: bool

@@ -5,17 +5,23 @@ import numpy as np
 from ik_controller.grasping import EventKind, GraspEvent
 from ik_controller.hand_motion import HandMotion
 from ik_controller.hand_points import HandPoints
+from ik_controller.surface_height import ObjectSurface
 from ik_controller.task_progress import ProgressConfig, TaskProgress, Verdict
 from ik_controller.trace_reading import TraceReading
 
 CONFIG = ProgressConfig()
 
 
-def reading(path: np.ndarray, event: GraspEvent | None = None) -> TraceReading:
+SOMETHING = ObjectSurface(np.array([0.5, 0.0]), 0.04, None, 100)
+
+
+def reading(
+    path: np.ndarray, event: GraspEvent | None = None, thing: ObjectSurface | None = SOMETHING
+) -> TraceReading:
     count = len(path)
     motion = HandMotion(path, np.zeros(count), np.ones(count, int), np.zeros(count), False)
     hand = HandPoints(np.ones(1, bool), np.zeros(1))
-    return TraceReading(hand, motion, event, 0.0, np.eye(4))
+    return TraceReading(hand, motion, event, 0.0, np.eye(4), thing)
 
 
 def line(length: float, height: float = 0.12, axis: int = 1) -> np.ndarray:
@@ -59,6 +65,15 @@ def test_what_was_just_placed_is_not_taken_up_again_unless_it_is_carried_away() 
     assert progress.believed_event(reading(line(0.02), event)) is event
     progress.note_release(np.array([0.5, 0.0, 0.02]))
     assert progress.believed_event(reading(line(0.02), event)) is None
+    assert progress.believed_event(reading(line(0.15), event)) is event
+
+
+def test_after_a_release_a_place_where_nothing_stands_is_not_grasped() -> None:
+    event = GraspEvent(EventKind.GRASP, 5, "turn-around", 0.5)
+    progress = TaskProgress(CONFIG)
+    assert progress.believed_event(reading(line(0.15), event, None)) is event
+    progress.note_release(np.array([0.3, 0.3, 0.02]))
+    assert progress.believed_event(reading(line(0.15), event, None)) is None
     assert progress.believed_event(reading(line(0.15), event)) is event
 
 
