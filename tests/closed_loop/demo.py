@@ -60,6 +60,7 @@ class TaskSummary:
     latency_p50_ms: float
     latency_p99_ms: float
     trajectories: int
+    late_commands: int
     violations: list[str]
     final_state: str
 
@@ -169,6 +170,7 @@ def do_task(cell: Cell, film: Film, seed: int, limits: JointLimits, output: Path
         latency_p50_ms=1e3 * seen.latency_percentile(50),
         latency_p99_ms=1e3 * seen.latency_percentile(99),
         trajectories=seen.trajectories,
+        late_commands=report["late"],
         violations=[str(violation) for violation in violations],
         final_state=final_state,
     )

@@ -58,8 +58,8 @@ STATE_PERIOD_NS = 10_000_000
 LONGEST_DEBT_S = 0.1
 """What the simulator is behind its pace beyond this [s] is forgiven: it does not race to catch up."""
 
-CATCH_UP = 2.0
-"""A simulator that is behind runs at most this much faster than its pace."""
+CATCH_UP = 1.25
+"""A simulator that is behind runs at most this much faster than its pace: commands on their way must not come late."""
 
 REMINDER_PERIOD_S = 1.0
 """In lockstep an image that waits for its command is published again this often [s of wall time]."""
@@ -181,6 +181,10 @@ class SimNode(Node):
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
         stamp_ns = decode_stamp(message.header.stamp)
+        late_ns = self._simulation.now_ns - stamp_ns if stamp_ns else 0
+        if late_ns > 0:
+            self._late += 1
+            self._latest_ns = max(self._latest_ns, late_ns)
         try:
             self._simulation.command_trajectory(_command_of(message))
             self._trajectories += 1
@@ -224,6 +228,7 @@ class SimNode(Node):
         self._frame_count = 0
         self._trajectories = 0
         self._refused: list[str] = []
+        self._late, self._latest_ns = 0, 0
         self._frame: RgbdFrame | None = None
         self._frozen = False
         self._publish_state()
@@ -250,6 +255,8 @@ class SimNode(Node):
             "frames": self._frame_count,
             "trajectories": self._trajectories,
             "refused": self._refused,
+            "late": self._late,
+            "latest_by_s": seconds_from(self._latest_ns),
             "fastest_joint_rad_s": float(speed),
             "commands_file": "",
         }
