@@ -193,7 +193,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--scenes", type=int, default=3, help="number of scenes (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="default: %(default)s")
     parser.add_argument(
-        "--camera-rate", type=float, default=15.0, help="images per simulated second (default: %(default)s)"
+        "--camera-rate", type=float, default=10.0, help="images per simulated second (default: %(default)s)"
     )
     parser.add_argument("--lockstep", action="store_true", help="physics waits for each command")
     parser.add_argument("--model", default="fr3_blocks_nano", help="checkpoint (default: %(default)s)")

@@ -25,7 +25,7 @@ trace_follower:
 EARLY_FOLLOWER = """\
 trace_follower:
   ros__parameters:
-    command_lead_s: 0.1
+    command_lead_s: 0.06
 """
 """Outside lockstep commands have to be at the arm before they start, on a machine that also simulates and renders."""
 
