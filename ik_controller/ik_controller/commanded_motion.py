@@ -16,15 +16,17 @@ class CommandedMotion:
     Attributes:
         trajectory: The motion.
         start_s: Time of its first knot [s].
+        rest_s: When the arm comes to rest [s], where that is not the trajectory's end: None = the end.
     """
 
     trajectory: JointTrajectory
     start_s: float
+    rest_s: float | None = None
 
     @property
     def end_s(self) -> float:
         """When the arm comes to rest [s]."""
-        return self.start_s + self.trajectory.duration_s
+        return self.start_s + self.trajectory.duration_s if self.rest_s is None else self.rest_s
 
     def state_at(self, time_s: float) -> JointState:
         """Commanded state at ``time_s`` [s]."""
@@ -38,7 +40,10 @@ class CommandedMotion:
 
     def continued_from(self, time_s: float) -> CommandedMotion:
         """The same motion, starting later."""
-        return CommandedMotion(self.trajectory.tail(time_s - self.start_s), max(time_s, self.start_s))
+        # What is sent again after the end stands for a while; the arm came to rest before.
+        return CommandedMotion(
+            self.trajectory.tail(time_s - self.start_s), max(time_s, self.start_s), rest_s=self.end_s
+        )
 
     def stopped_from(self, time_s: float, limits: JointLimits) -> CommandedMotion:
         """The same way, slowed down to rest from ``time_s`` [s] on."""
