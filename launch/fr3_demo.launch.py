@@ -85,6 +85,12 @@ ARGUMENTS = [
     ),
 ]
 
+LOCKSTEP_LEAD_S = 0.03
+"""Time between a decision and the start of its trajectory [s] where the simulator waits for the command."""
+
+LIVE_LEAD_S = 0.1
+"""The same where it does not: commands have to be at the arm before they start, on a busy machine too."""
+
 NOT_BUILT = {
     (
         "robot",
@@ -192,12 +198,11 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             "enabled": switch(chosen, "enabled"),
             "trajectory_topic": chosen["trajectory_topic"],
             "lockstep": lockstep,
+            "command_lead_s": LOCKSTEP_LEAD_S if lockstep else LIVE_LEAD_S,
         },
         parameter_files=files,
     )
-    camera_pose_node = required_node(
-        "tracegen_ros", "camera_pose_node", {"calibration": calibration}
-    )
+    camera_pose_node = required_node("tracegen_ros", "camera_pose_node", {"calibration": calibration})
     first_instruction = (
         [
             one_shot(

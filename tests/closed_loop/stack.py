@@ -22,13 +22,6 @@ trace_follower:
 """
 """In lockstep nobody is in a hurry: what is late on a busy machine must not change what the robot does."""
 
-EARLY_FOLLOWER = """\
-trace_follower:
-  ros__parameters:
-    command_lead_s: 0.06
-"""
-"""Outside lockstep commands have to be at the arm before they start, on a machine that also simulates and renders."""
-
 
 class StackError(RuntimeError):
     """The launch file could not be started, or ended by itself."""
@@ -51,19 +44,13 @@ class Stack:
         if ros2 is None:
             raise StackError("there is no `ros2` here; run this through make, or source scripts/env.sh first")
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        parameters = self._log.with_suffix(".yaml")
-        in_lockstep = "lockstep:=true" in self._arguments
-        parameters.write_text(PATIENT_FOLLOWER if in_lockstep else EARLY_FOLLOWER, encoding="utf-8")
+        if "lockstep:=true" in self._arguments:
+            parameters = self._log.with_suffix(".yaml")
+            parameters.write_text(PATIENT_FOLLOWER, encoding="utf-8")
+            self._arguments.append(f"parameters:={parameters}")
         with self._log.open("w") as output:
             self._process = subprocess.Popen(
-                [
-                    ros2,
-                    "launch",
-                    "tracegen_ros",
-                    "fr3_demo.launch.py",
-                    f"parameters:={parameters}",
-                    *self._arguments,
-                ],
+                [ros2, "launch", "tracegen_ros", "fr3_demo.launch.py", *self._arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
