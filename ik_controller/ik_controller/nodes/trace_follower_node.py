@@ -45,6 +45,7 @@ from ik_controller.robot_model import RobotModel, RobotModelError
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.instruction import InstructionTextError, clean_instruction
+from tracegen_ros.instruction_subscription import subscribe_to_instructions
 from tracegen_ros.latency import LatencyWindow, RateWindow
 from tracegen_ros.messages import (
     Level,
@@ -165,7 +166,7 @@ class TraceFollowerNode(LifecycleNode):
             self.create_subscription(Image, parameters.depth_topic, self._on_depth, SENSOR),
             self.create_subscription(CameraInfo, parameters.camera_info_topic, self._on_camera_info, SENSOR),
             self.create_subscription(JointState, parameters.joint_states_topic, self._on_joint_state, 50),
-            self.create_subscription(String, parameters.instruction_topic, self._on_instruction, LATCHED),
+            *subscribe_to_instructions(self, parameters.instruction_topic, self._on_instruction),
         ]
         self._enabled = parameters.enabled
         self._follower.enable(parameters.enabled)

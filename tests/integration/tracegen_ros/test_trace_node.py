@@ -157,6 +157,13 @@ def test_slow_inference_takes_the_newest_frame_and_drops_the_others(camera: Came
     assert len(used.intersection(stamps[1:])) == 1, "frames between were dropped"
 
 
+def test_an_instruction_from_a_publisher_that_is_not_latched_is_heard_too(camera: Camera) -> None:
+    publisher = camera.tester.publisher(String, "/task_instruction", 10)
+    publisher.publish(String(data="go left"))
+    assert direction(camera.wait_for_traces()) == -1.0
+    camera.tester.node.destroy_publisher(publisher)
+
+
 def test_an_empty_instruction_stops_the_traces(camera: Camera) -> None:
     camera.instruct("go right")
     camera.wait_for_traces()

@@ -59,10 +59,15 @@ def deliver(node: Node, instruction: str, topic: str, wanted: int, timeout_s: fl
     listeners, since_s = 0, time.monotonic()
     while time.monotonic() < deadline_s:
         rclpy.spin_once(node, timeout_sec=_LOOK_S)
-        found = max(publisher.get_subscription_count(), node.count_subscribers(topic))
+        endpoints = node.get_subscriptions_info_by_topic(topic)
+        found = len({(endpoint.node_namespace, endpoint.node_name) for endpoint in endpoints})
         if found != listeners:
             listeners, since_s = found, time.monotonic()
-        elif listeners >= wanted and time.monotonic() - since_s > _SETTLE_S:
+        elif (
+            listeners >= wanted
+            and time.monotonic() - since_s > _SETTLE_S
+            and publisher.get_subscription_count() >= len(endpoints)
+        ):
             break
     publisher.wait_for_all_acked(Duration(seconds=max(deadline_s - time.monotonic(), 1.0)))
     return listeners

@@ -26,6 +26,7 @@ from tracegen_model.runtime import CheckpointError, InstructionError, Observatio
 from tracegen_ros.frame_pairing import FramePair
 from tracegen_ros.inference_loop import InferenceLoop
 from tracegen_ros.instruction import InstructionTextError, clean_instruction
+from tracegen_ros.instruction_subscription import subscribe_to_instructions
 from tracegen_ros.latency import LatencyWindow, RateWindow
 from tracegen_ros.messages import (
     CameraInfoError,
@@ -45,7 +46,7 @@ from tracegen_ros.messages import (
 )
 from tracegen_ros.nodes.trace_parameters import TraceParameters
 from tracegen_ros.parameters import declare_parameters
-from tracegen_ros.qos import LATCHED, LATEST, SENSOR
+from tracegen_ros.qos import LATEST, SENSOR
 from tracegen_ros.spinning import run_node
 
 NAME = "trace_node"
@@ -170,7 +171,7 @@ class TraceNode(LifecycleNode):
             self.create_subscription(CameraInfo, parameters.camera_info_topic, self._on_camera_info, SENSOR),
             self.create_subscription(Image, parameters.colour_topic, self._on_colour, SENSOR),
             self.create_subscription(Image, parameters.depth_topic, self._on_depth, SENSOR),
-            self.create_subscription(String, parameters.instruction_topic, self._on_instruction, LATCHED),
+            *subscribe_to_instructions(self, parameters.instruction_topic, self._on_instruction),
         ]
         self._loop.start()
         return super().on_activate(state)
