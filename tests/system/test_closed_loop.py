@@ -13,34 +13,36 @@ from tests.closed_loop.stack import Stack
 
 from ik_controller.joint_limits import JointLimits
 
-SEEDS = (100_000, 100_001)
 LAUNCH = {"lockstep": "true", "camera_rate": "5.0"}
-NOMINAL = ROWS[0]
+ROW = {row.name: row for row in ROWS}
+TASKS = (("nominal", 300_000), ("swapped", 300_000), ("nominal", 300_001))
+"""Row and seed of each episode: the second asks for the other block of the first one's scene."""
 
 
-def run_nominal_episodes(folder: Path) -> list[EpisodeVerdict]:
-    """The episodes of ``SEEDS`` on a fresh stack; commands are left in ``folder``."""
+def run_tasks(folder: Path) -> list[EpisodeVerdict]:
+    """The episodes of ``TASKS`` on a fresh stack; commands are left in ``folder``, a folder a row."""
     limits = JointLimits.load("fr3_rectangular")
     with Stack(LAUNCH, folder / "nodes.log") as stack, RosSession():
         cell = Cell(stack.check)
         try:
             cell.wait_until_ready()
-            return [run_episode(cell, NOMINAL, seed, limits, folder) for seed in SEEDS]
+            return [run_episode(cell, ROW[name], seed, limits, folder / name) for name, seed in TASKS]
         finally:
             cell.close()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(500)
 def test_the_robot_does_what_it_is_told_inside_its_limits_and_twice_the_same(tmp_path: Path) -> None:
-    first, again = (run_nominal_episodes(tmp_path / run) for run in ("first", "again"))
+    first, again = (run_tasks(tmp_path / run) for run in ("first", "again"))
     for verdict in first:
         assert verdict.success, verdict
         assert verdict.right_object, verdict
         assert verdict.violations == []
         assert verdict.refused == 0
+    assert first[0].instruction != first[1].instruction
     assert [verdict.instruction for verdict in first] == [verdict.instruction for verdict in again]
-    for seed in SEEDS:
-        commands = [np.load(tmp_path / run / f"commands_{seed}.npz") for run in ("first", "again")]
+    for name, seed in TASKS:
+        commands = [np.load(tmp_path / run / name / f"commands_{seed}.npz") for run in ("first", "again")]
         steps = min(len(recorded["times_s"]) for recorded in commands)
         # A report comes a little earlier or later after the end of a task; up to there the commands are equal.
         assert steps > 1000

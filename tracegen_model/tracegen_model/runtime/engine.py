@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
 
 
 @dataclass(frozen=True)
@@ -39,20 +35,3 @@ class Engine(Protocol):
         self, state: NDArray[np.float32], time: float, next_time: float, condition: EngineCondition
     ) -> NDArray[np.float32]:
         """One Euler step of normalised increments (points, horizon, 3) from ``time`` to ``next_time``."""
-
-
-def _onnx_runtime(folder: Path, config: CheckpointConfig, threads: int) -> Engine:
-    from tracegen_model.runtime.onnx_engine import OnnxEngine
-
-    return OnnxEngine(folder, config, threads)
-
-
-ENGINES: dict[str, Callable[[Path, CheckpointConfig, int], Engine]] = {"onnxruntime": _onnx_runtime}
-"""Engines by name; each imports its own library only when it is asked for."""
-
-
-def load_engine(name: str, folder: Path, config: CheckpointConfig, threads: int) -> Engine:
-    """The engine called ``name``; raises CheckpointError when there is none, or when the files do not suit it."""
-    if name not in ENGINES:
-        raise CheckpointError(f"no engine {name!r}; there is {', '.join(sorted(ENGINES))}")
-    return ENGINES[name](folder, config, threads)

@@ -15,7 +15,7 @@ from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.text_tokens import word_ids, words_of
 from tracegen_model.network.time_shift import shifted_times
 from tracegen_model.runtime.checkpoints import find_checkpoint
-from tracegen_model.runtime.engine import load_engine
+from tracegen_model.runtime.engines import load_engine
 from tracegen_model.runtime.errors import InstructionError, ObservationError
 from tracegen_model.runtime.preprocessing import resize_colour, resize_depth
 from tracegen_model.runtime.start_depth import depth_at_pixels
@@ -50,7 +50,7 @@ class TracePredictor:
         steps: Euler steps of the sampler; None = what the checkpoint recommends.
         seed: Seed of the sampler's noise. Every prediction starts from the same noise, so that equal inputs give
             equal traces and successive ones agree.
-        engine: What runs the network, a key of ``engine.ENGINES``.
+        engine: What runs the network, a key of ``engines.ENGINES``.
 
     Raises:
         CheckpointError: The checkpoint is missing, damaged, or not one that this version reads.

@@ -1,0 +1,26 @@
+"""The engines there are, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
+from tracegen_model.runtime.engine import Engine
+
+
+def _onnx_runtime(folder: Path, config: CheckpointConfig, threads: int) -> Engine:
+    from tracegen_model.runtime.onnx_engine import OnnxEngine
+
+    return OnnxEngine(folder, config, threads)
+
+
+ENGINES: dict[str, Callable[[Path, CheckpointConfig, int], Engine]] = {"onnxruntime": _onnx_runtime}
+"""Engines by name; each imports its own library only when it is asked for."""
+
+
+def load_engine(name: str, folder: Path, config: CheckpointConfig, threads: int) -> Engine:
+    """The engine called ``name``; raises CheckpointError when there is none, or when the files do not suit it."""
+    if name not in ENGINES:
+        raise CheckpointError(f"no engine {name!r}; there is {', '.join(sorted(ENGINES))}")
+    return ENGINES[name](folder, config, threads)
