@@ -20,6 +20,9 @@ PUSH_DISTANCE = (0.06, 0.15)
 PATH_CLEARANCE = 0.07
 """Distance of a pushed block's path from the other block [m]."""
 
+PLACES_TRIED = 1000
+"""Places drawn before the best one so far has to do."""
+
 HAND_CLEARANCE = 0.08
 """No push while the hand is nearer to the block than this [m]."""
 
@@ -60,22 +63,23 @@ class BlockPush:
         return bool(travelled and clear)
 
     def _free_place(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """The first place drawn that keeps all clearances; on a crowded table, the one that comes nearest to that."""
         layout = self._scene.layout
         if layout is None:
             raise RuntimeError("the scene has no layout: call TabletopScene.reset() first")
-        others = [self._scene.block_position(i)[:2] for i in range(BLOCK_COUNT) if i != self._block]
+        others = np.array([self._scene.block_position(i)[:2] for i in range(BLOCK_COUNT) if i != self._block])
         obstacles = np.vstack([others, layout.zone_positions])
         along = np.linspace(0.0, 1.0, 20)[:, None]
-        for _ in range(1000):
-            place = random_table_position(rng, 1)[0]
+        best, best_margin = self._from, -np.inf
+        for place in random_table_position(rng, PLACES_TRIED):
+            if not PUSH_DISTANCE[0] <= np.linalg.norm(place - self._from) <= PUSH_DISTANCE[1]:
+                continue
             path = self._from + along * (place - self._from)
-            from_path = np.linalg.norm(path[:, None] - np.array(others), axis=-1).min()
-            distance = np.linalg.norm(place - self._from)
+            from_path = np.linalg.norm(path[:, None] - others, axis=-1).min()
             from_obstacles = np.linalg.norm(obstacles - place, axis=1).min()
-            if (
-                PUSH_DISTANCE[0] <= distance <= PUSH_DISTANCE[1]
-                and from_path > PATH_CLEARANCE
-                and from_obstacles > MIN_CENTRE_DISTANCE
-            ):
-                return place
-        raise RuntimeError("there is no free place on this table that the block could be pushed to")
+            margin = min(from_path / PATH_CLEARANCE, from_obstacles / MIN_CENTRE_DISTANCE)
+            if margin > best_margin:
+                best, best_margin = place, float(margin)
+            if margin > 1.0:
+                break
+        return best
