@@ -25,6 +25,9 @@ STANDING_SPEED = 0.02
 SETTLING_TIME_S = 0.3
 """So long after its command ended, an arm that stands elsewhere has been moved by someone else [s]."""
 
+LEFT_BEHIND_TIME_S = 1.0
+"""An arm that stands elsewhere for so long while it is told to move was moved by someone else, or is blocked [s]."""
+
 
 class NothingCommandedError(RuntimeError):
     """The commanded motion was asked for before the first joint state."""
@@ -52,6 +55,7 @@ class ArmMotion:
         self._robot = robot
         self._ik = ik
         self._commanded: CommandedMotion | None = None
+        self._elsewhere_since_s: float | None = None
 
     @property
     def is_known(self) -> bool:
@@ -72,7 +76,7 @@ class ArmMotion:
     def anchor(
         self, position: FloatArray, velocity: FloatArray, now_s: float, start_s: float, tolerance: float
     ) -> bool:
-        """Begin from the measured state where nothing was commanded yet, or where someone else moved the standing arm.
+        """Begin from the measured state where nothing was commanded yet, or where someone else moved or held the arm.
 
         Args:
             position: (7,) measured [rad].
@@ -88,8 +92,15 @@ class ArmMotion:
         motion = self._commanded
         if motion is not None:
             moved = float(np.abs(position - motion.state_at(now_s).position).max()) > tolerance
-            if not (moved and standing and now_s > motion.end_s + SETTLING_TIME_S):
+            if not (moved and standing):
+                self._elsewhere_since_s = None
                 return False
+            if self._elsewhere_since_s is None:
+                self._elsewhere_since_s = now_s
+            left_behind = now_s - self._elsewhere_since_s >= LEFT_BEHIND_TIME_S
+            if not (left_behind or now_s > motion.end_s + SETTLING_TIME_S):
+                return False
+        self._elsewhere_since_s = None
         if standing:
             self._commanded = CommandedMotion(JointTrajectory.standing(position), now_s)
         else:

@@ -272,6 +272,21 @@ def test_an_arm_moved_by_someone_else_is_taken_up_where_it_stands() -> None:
     np.testing.assert_allclose(output.trajectory.positions[0], moved.joints, atol=1e-6)
 
 
+def test_an_arm_moved_while_traces_keep_coming_is_held_and_then_taken_up_where_it_stands() -> None:
+    scene, follower = far_scene(), started()
+    follower.update(good_inputs(scene, 1.0))
+    moved = BlockOnTable(ROBOT, np.array([0.52, 0.10, 0.25]))
+    moved.joints[2] += 1.0
+    outputs = [follower.update(good_inputs(moved, 1.2 + PERIOD * number)) for number in range(12)]
+    assert outputs[0].state is FollowerState.HOLD
+    assert "off its command" in outputs[0].reason
+    assert outputs[-1].trajectory is not None
+    assert "off its command" not in outputs[-1].reason
+    first = next(output for output in outputs if "off its command" not in output.reason)
+    assert first.trajectory is not None
+    np.testing.assert_allclose(first.trajectory.positions[0], moved.joints, atol=1e-6)
+
+
 def test_a_clock_set_back_forgets_the_last_command() -> None:
     scene, follower = far_scene(), started()
     follower.update(good_inputs(scene, 100.0))
