@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._inductor.config
 from torch import Tensor
 from tqdm import tqdm
 
@@ -108,6 +109,8 @@ class Trainer:
         self._transformer = self._network.transformer
         self._conditioner = self._network.conditioner
         if config.compile:
+            # Hashing precompiled headers calls openssl, which the libraries of a ROS environment can break.
+            torch._inductor.config.cpp_cache_precompile_headers = False
             self._transformer = torch.compile(self._transformer)  # type: ignore[assignment]
             self._conditioner = torch.compile(self._conditioner)  # type: ignore[assignment]
 
