@@ -145,7 +145,7 @@ def _run_training(options: argparse.Namespace, data: Path, output: Path, name: s
 
 
 def _export(options: argparse.Namespace) -> None:
-    from tracegen_model.network.onnx_export import export_checkpoint
+    from tracegen_model.network.nano.onnx_export import export_checkpoint
 
     export_checkpoint(find_checkpoint(options.checkpoint))
 
@@ -175,7 +175,7 @@ def _measure(
     dataset = PackedDataset.open(data)
     images = dataset.images_of_scenes(max(0, len(dataset.scenes) - scenes), len(dataset.scenes))
     return {
-        f"{count} steps": evaluate(network, dataset, images, config.increment_std, steps=count)
+        f"{count} steps": evaluate(network, dataset, images, config.increment_scale, steps=count)
         for count in steps
     }
 
@@ -185,7 +185,7 @@ def _train_demo(options: argparse.Namespace) -> None:
 
     from tracegen_model.data.packed_dataset import pack_dataset
     from tracegen_model.network.checkpoint_config import CONFIG_FILE, WEIGHTS_FILE
-    from tracegen_model.network.onnx_export import export_checkpoint
+    from tracegen_model.network.nano.onnx_export import export_checkpoint
 
     episodes, packed, run = options.work / "episodes", options.work / "packed", options.work / "run"
     numbers = ["--scenes", str(options.scenes), "--seed", str(options.seed + 1), "--jobs", str(options.jobs)]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tracegen_model.data.episode import EpisodeWriter, PointKind, TraceSample
-from tracegen_model.network.config import NetworkConfig
+from tracegen_model.network.nano.config import NanoConfig
 from tracegen_model.trace_grid import grid_pixels
 
-TINY = NetworkConfig(
+TINY = NanoConfig(
     image_side=32,
     grid_side=4,
     horizon=8,

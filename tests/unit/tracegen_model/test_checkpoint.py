@@ -14,10 +14,10 @@ import torch
 from tracegen_model.network import flow
 from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
-from tracegen_model.network.onnx_export import export_checkpoint
-from tracegen_model.network.text_tokens import word_ids
-from tracegen_model.network.time_shift import shifted_times
-from tracegen_model.network.tracegen import TraceGen, colour_from_bytes
+from tracegen_model.network.flow_times import shifted_times
+from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
+from tracegen_model.network.nano.onnx_export import export_checkpoint
+from tracegen_model.network.nano.text_tokens import word_ids
 from tracegen_model.runtime.onnx_engine import OnnxEngine
 
 from .conftest import TINY
@@ -26,7 +26,7 @@ CONFIG = CheckpointConfig(
     name="tiny",
     preset="tiny",
     network=TINY,
-    increment_std=(0.01, 0.02, 0.005),
+    increment_scale=(0.01, 0.02, 0.005),
     step_length_m=0.0125,
     sampler_steps=2,
 )
@@ -35,20 +35,20 @@ CONFIG = CheckpointConfig(
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    save_checkpoint(tmp_path / "tiny", CONFIG, TraceGen(TINY).state_dict())
+    save_checkpoint(tmp_path / "tiny", CONFIG, NanoTraceGen(TINY).state_dict())
     return tmp_path / "tiny"
 
 
 def test_a_checkpoint_loads_as_it_was_saved(folder: Path) -> None:
     config, network = load_checkpoint(folder)
     torch.manual_seed(0)
-    for name, tensor in TraceGen(TINY).state_dict().items():
+    for name, tensor in NanoTraceGen(TINY).state_dict().items():
         torch.testing.assert_close(network.state_dict()[name], tensor)
     assert dataclasses.replace(config, sha256={}) == CONFIG
 
 
 def test_every_tensor_that_does_not_fit_is_listed(folder: Path) -> None:
-    weights = TraceGen(TINY).state_dict()
+    weights = NanoTraceGen(TINY).state_dict()
     del weights["transformer.to_traces.bias"]
     weights["surprise"] = torch.zeros(1)
     weights["conditioner.word_tokens.bias"] = torch.zeros(7)
@@ -72,9 +72,9 @@ def test_altered_tensors_are_noticed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "expected format 1"),
-        ({"word_rules": "whole sentences"}, "word rules"),
-        ({"increment_std": [0.1, 0.2]}, "3 positive numbers"),
+        ({"format": 99}, "expected format 2"),
+        ({"architecture": "giant"}, "no architecture 'giant'"),
+        ({"increment_scale": [0.1, 0.2]}, "3 positive numbers"),
         ({"surprise": 1}, "surprise"),
         ({"network": {}}, "missing fields"),
     ],
@@ -109,7 +109,7 @@ def test_onnx_runtime_samples_what_torch_samples(folder: Path) -> None:
         state = engine.step(state, now, after, condition)
 
     with torch.no_grad():
-        given, points = network.condition(
+        given, points = network.find_points(
             colour_from_bytes(torch.from_numpy(colour)[None]),
             torch.from_numpy(depth)[None],
             torch.from_numpy(words)[None],

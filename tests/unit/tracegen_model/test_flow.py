@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tracegen_model.network import flow
-from tracegen_model.network.time_shift import shifted_times
+from tracegen_model.network.flow_times import shifted_times
 
 
 @pytest.mark.parametrize("steps", [1, 3, 10])

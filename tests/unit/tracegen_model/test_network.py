@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from tracegen_model.network import flow
-from tracegen_model.network.config import PRESETS, NetworkConfig, NetworkConfigError
-from tracegen_model.network.encoders import interpolation_matrix
-from tracegen_model.network.text_tokens import word_ids
-from tracegen_model.network.tracegen import TraceGen
-from tracegen_model.network.transformer import patchify, unpatchify
+from tracegen_model.network.config_error import NetworkConfigError
+from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.nano.encoders import interpolation_matrix
+from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
+from tracegen_model.network.nano.text_tokens import word_ids
+from tracegen_model.network.nano.trace_transformer import patchify, unpatchify
+from tracegen_model.network.presets import PRESETS
 
 from .conftest import TINY
 
@@ -42,29 +44,29 @@ def test_a_trace_token_holds_neighbours_on_the_grid() -> None:
 
 def test_sharing_an_image_changes_nothing() -> None:
     torch.manual_seed(0)
-    network = TraceGen(TINY).eval()
+    network = NanoTraceGen(TINY).eval()
     colour, depth, words = inputs(batch=3, images=2)
     index = torch.tensor([0, 1, 1])
-    shared, _ = network.condition(colour, depth, words, index)
-    alone, _ = network.condition(colour[index], depth[index], words)
+    shared, _ = network.find_points(colour, depth, words, index)
+    alone, _ = network.find_points(colour[index], depth[index], words)
     torch.testing.assert_close(shared.trace, alone.trace)
     torch.testing.assert_close(shared.modulation, alone.modulation)
 
 
 def test_the_network_reads_word_order() -> None:
     torch.manual_seed(0)
-    network = TraceGen(TINY).eval()
+    network = NanoTraceGen(TINY).eval()
     colour, depth, _ = inputs(batch=1, images=1)
     sentences = ("red block green zone", "green block red zone")
     words = [torch.from_numpy(word_ids(text, TINY.text_length, TINY.vocabulary))[None] for text in sentences]
-    one, other = (network.condition(colour, depth, ids)[0].modulation for ids in words)
+    one, other = (network.find_points(colour, depth, ids)[0].modulation for ids in words)
     assert not torch.allclose(one, other)
 
 
 def test_a_sentence_without_words_and_an_image_without_depth_give_numbers() -> None:
-    network = TraceGen(TINY).eval()
+    network = NanoTraceGen(TINY).eval()
     colour, depth, words = inputs(batch=1, images=1)
-    condition, points = network.condition(colour, torch.zeros_like(depth), torch.zeros_like(words))
+    condition, points = network.find_points(colour, torch.zeros_like(depth), torch.zeros_like(words))
     clean = network(torch.randn(1, TINY.points, TINY.horizon, 3), torch.zeros(1), condition)
     assert torch.isfinite(clean).all()
     assert torch.isfinite(points.uvz).all()
@@ -79,7 +81,7 @@ def test_maps_are_read_where_the_points_are() -> None:
 
 def test_it_learns_a_batch_by_heart() -> None:
     torch.manual_seed(0)
-    network = TraceGen(TINY)
+    network = NanoTraceGen(TINY)
     colour, depth, words = inputs(batch=4, images=4)
     clean = torch.randn(4, TINY.points, 1, 3).expand(-1, -1, TINY.horizon, -1)
     known, weight, time = (
@@ -90,7 +92,7 @@ def test_it_learns_a_batch_by_heart() -> None:
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
     losses = []
     for _ in range(120):
-        condition, _ = network.condition(colour, depth, words)
+        condition, _ = network.find_points(colour, depth, words)
         predicted = network(torch.randn(clean.shape), time, condition)
         loss = flow.trace_loss(predicted, clean, known, weight, time, position_weight=0.0)
         optimiser.zero_grad()
@@ -120,8 +122,8 @@ def test_unknown_and_missing_fields_are_listed() -> None:
     values = dataclasses.asdict(TINY)
     del values["width"]
     with pytest.raises(NetworkConfigError, match=r"unknown fields \['depth'\], missing fields \['width'\]"):
-        NetworkConfig.from_dict({**values, "depth": 3})
+        NanoConfig.from_dict({**values, "depth": 3})
 
 
 def test_the_nano_preset_is_small() -> None:
-    assert sum(parameter.numel() for parameter in TraceGen(PRESETS["nano"]).parameters()) < 3_000_000
+    assert sum(parameter.numel() for parameter in NanoTraceGen(PRESETS["nano"]).parameters()) < 3_000_000

@@ -14,8 +14,8 @@ import torch
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.network.checkpoint import save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig
-from tracegen_model.network.onnx_export import export_checkpoint
-from tracegen_model.network.tracegen import TraceGen
+from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
+from tracegen_model.network.nano.onnx_export import export_checkpoint
 from tracegen_model.runtime import CheckpointError, InstructionError, ObservationError, TracePredictor
 from tracegen_model.runtime.preprocessing import resize_depth
 from tracegen_model.runtime.start_depth import depth_at_pixels
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = CheckpointConfig(
         "tiny", "tiny", TINY, (0.01, 0.02, 0.005), step_length_m=0.0125, sampler_steps=2
     )
-    save_checkpoint(folder, config, TraceGen(TINY).state_dict())
+    save_checkpoint(folder, config, NanoTraceGen(TINY).state_dict())
     export_checkpoint(folder)
     return folder
 

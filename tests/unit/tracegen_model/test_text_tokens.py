@@ -8,12 +8,12 @@ import sys
 import numpy as np
 
 from tracegen_model.data.augmentation import COLOUR_WORDS, WordAugmentation
-from tracegen_model.network.text_tokens import word_id, word_ids
+from tracegen_model.network.nano.text_tokens import word_id, word_ids
 
 
 def test_ids_do_not_change_from_process_to_process() -> None:
     code = (
-        "from tracegen_model.network.text_tokens import word_ids;"
+        "from tracegen_model.network.nano.text_tokens import word_ids;"
         "print(word_ids('Put the red block, please!', 8, 4096).tolist())"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

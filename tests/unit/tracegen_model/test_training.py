@@ -13,7 +13,7 @@ from tracegen_model import cli
 from tracegen_model.data.augmentation import ColourJitter, DepthJitter
 from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, pack_dataset
 from tracegen_model.network.checkpoint import load_checkpoint
-from tracegen_model.network.config import PRESETS
+from tracegen_model.network.presets import PRESETS
 from tracegen_model.training.batches import BatchMaker
 from tracegen_model.training.config import TrainingConfig, TrainingConfigError
 from tracegen_model.training.schedules import learning_rate, pure_noise_share

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tracegen_model.network.text_tokens import word_id, words_of
+from tracegen_model.network.nano.text_tokens import word_id, words_of
 
 COLOUR_WORDS = frozenset(
     (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import safetensors
 import safetensors.torch
@@ -12,30 +13,62 @@ from torch import Tensor, nn
 
 from tracegen_model.network.checkpoint_config import (
     CONFIG_FILE,
+    ENCODERS_FILE,
     WEIGHTS_FILE,
     CheckpointConfig,
     CheckpointError,
     file_digest,
 )
-from tracegen_model.network.tracegen import TraceGen
+from tracegen_model.network.networks import build_network
+from tracegen_model.network.trace_network import TraceNetwork
+
+if TYPE_CHECKING:
+    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
 
 
 def save_checkpoint(
-    folder: Path, config: CheckpointConfig, weights: Mapping[str, Tensor]
+    folder: Path,
+    config: CheckpointConfig,
+    weights: Mapping[str, Tensor],
+    frozen: Mapping[str, Tensor] | None = None,
 ) -> CheckpointConfig:
-    """Write ``weights`` and ``config`` to ``folder``; returns the config with the weights' digest."""
+    """Write a checkpoint to ``folder``; returns the config with the files' digests.
+
+    Args:
+        folder: Made when missing.
+        config: What the checkpoint is.
+        weights: Trained tensors.
+        frozen: Pretrained tensors that the network would otherwise fetch from their own sources; None = leave them out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    save_tensors(folder / WEIGHTS_FILE, weights)
-    config = dataclasses.replace(config, sha256={WEIGHTS_FILE: file_digest(folder / WEIGHTS_FILE)})
+    files = {WEIGHTS_FILE: weights} if frozen is None else {WEIGHTS_FILE: weights, ENCODERS_FILE: frozen}
+    for name, tensors in files.items():
+        save_tensors(folder / name, tensors)
+    config = dataclasses.replace(config, sha256={name: file_digest(folder / name) for name in files})
     config.save(folder)
     return config
 
 
-def load_checkpoint(folder: Path) -> tuple[CheckpointConfig, TraceGen]:
-    """Config and network (in evaluation mode) of the checkpoint in ``folder``; raises CheckpointError."""
+def load_checkpoint(
+    folder: Path, encoders: EncoderSource | None = None
+) -> tuple[CheckpointConfig, TraceNetwork]:
+    """Config and network (in evaluation mode) of the checkpoint in ``folder``.
+
+    Args:
+        folder: The checkpoint.
+        encoders: Where pretrained encoders come from; None = the checkpoint itself where it holds them, else the names
+            that its config gives.
+
+    Raises:
+        CheckpointError: A file is missing or damaged, tensors do not fit, or the encoders are not those that the
+            weights were trained beside.
+        EncoderWeightsError: Pretrained weights cannot be found.
+    """
     config = CheckpointConfig.load(folder)
-    network = TraceGen(config.network)
-    load_strictly(network, load_tensors(config.verify_file(folder, WEIGHTS_FILE)), folder / CONFIG_FILE)
+    tensors = load_tensors(config.verify_file(folder, WEIGHTS_FILE))
+    network = build_network(config.network, encoders)
+    frozen = dict(network.frozen_parameters())
+    load_strictly(network, {**frozen, **tensors}, folder / CONFIG_FILE)
     return config, network.eval()
 
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tracegen_model.network.config import NetworkConfig, NetworkConfigError
-from tracegen_model.network.text_tokens import WORD_RULES
+from tracegen_model.network.config_error import NetworkConfigError
+from tracegen_model.network.presets import NetworkConfig, architecture_of, network_config_from_dict
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+ENCODERS_FILE = "encoders.safetensors"
 CONDITION_ENCODER_FILE = "condition_encoder.onnx"
 SAMPLER_FILE = "sampler.onnx"
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever a checkpoint's files change their meaning."""
 
 
@@ -37,11 +37,13 @@ class CheckpointConfig:
         name: Name of the checkpoint.
         preset: Preset that its network was made from.
         network: Sizes and options of the network.
-        increment_std: Per-channel scale of the increments (du, dv in fractions of the image, dz in metres): the network
-            works on increments divided by it.
-        step_length_m: Hand motion that a step of the trace stands for [m of arc length].
+        increment_scale: Per-channel scale of the increments (du, dv in fractions of the image, dz in the depth's unit):
+            the network works on increments divided by it.
         sampler_steps: Euler steps to take unless the user says otherwise.
-        word_rules: How words become ids; must be those of this version.
+        clip_increments: Scaled increments were clamped to plus or minus this in training; None = not clamped.
+        step_length_m: Hand motion that a step of the trace stands for [m of arc length]; None where that is not known.
+        condition_dropout: Share of training samples whose sentence was replaced by the empty one; guidance needs it.
+        encoders: Digests of the pretrained encoders that the weights were trained beside, by tower.
         training: How it was made (data, seed, steps, ...), for people.
         sha256: Digests of the files beside ``config.json``.
     """
@@ -49,21 +51,32 @@ class CheckpointConfig:
     name: str
     preset: str
     network: NetworkConfig
-    increment_std: tuple[float, float, float]
-    step_length_m: float
+    increment_scale: tuple[float, float, float]
     sampler_steps: int
-    word_rules: str = WORD_RULES
+    clip_increments: float | None = None
+    step_length_m: float | None = None
+    condition_dropout: float = 0.0
+    encoders: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        std = np.asarray(self.increment_std, dtype=float)
-        if std.shape != (3,) or not np.isfinite(std).all() or (std <= 0.0).any():
-            raise CheckpointError(f"increment_std must be 3 positive numbers, got {self.increment_std}")
-        if not self.step_length_m > 0.0:
-            raise CheckpointError(f"step_length_m must be positive, got {self.step_length_m}")
+        scale = np.asarray(self.increment_scale, dtype=float)
+        if scale.shape != (3,) or not np.isfinite(scale).all() or (scale <= 0.0).any():
+            raise CheckpointError(f"increment_scale must be 3 positive numbers, got {self.increment_scale}")
+        for name in ("clip_increments", "step_length_m"):
+            value = getattr(self, name)
+            if value is not None and not value > 0.0:
+                raise CheckpointError(f"{name} must be positive or null, got {value}")
+        if not 0.0 <= self.condition_dropout < 1.0:
+            raise CheckpointError(f"condition_dropout must lie in [0, 1), got {self.condition_dropout}")
         if self.sampler_steps < 1:
             raise CheckpointError(f"sampler_steps must be at least 1, got {self.sampler_steps}")
+
+    @property
+    def architecture(self) -> str:
+        """Name of the network's architecture."""
+        return architecture_of(self.network)
 
     @classmethod
     def load(cls, folder: Path) -> CheckpointConfig:
@@ -80,21 +93,22 @@ class CheckpointConfig:
                 raise CheckpointError(
                     f"{path}: expected format {FORMAT_VERSION}, found {version}; export the checkpoint again"
                 )
-            values["network"] = NetworkConfig.from_dict(values["network"])
-            values["increment_std"] = tuple(values["increment_std"])
-            config = cls(**values)
+            values["network"] = network_config_from_dict(values.pop("architecture"), values["network"])
+            values["increment_scale"] = tuple(values["increment_scale"])
+            return cls(**values)
         except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, NetworkConfigError) as error:
             raise CheckpointError(f"{path} is damaged: {type(error).__name__}: {error}") from error
-        if config.word_rules != WORD_RULES:
-            raise CheckpointError(
-                f"{path}: made for the word rules {config.word_rules!r}, this is {WORD_RULES!r}"
-            )
-        return config
 
     def save(self, folder: Path) -> None:
         """Write ``folder``/config.json."""
-        values = {"format": FORMAT_VERSION, **dataclasses.asdict(self)}
-        (folder / CONFIG_FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        values = {
+            "format": FORMAT_VERSION,
+            "architecture": self.architecture,
+            **dataclasses.asdict(self),
+        }
+        part = folder / (CONFIG_FILE + ".part")
+        part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        part.replace(folder / CONFIG_FILE)
 
     def verify_file(self, folder: Path, name: str) -> Path:
         """Path of a file of the checkpoint in ``folder``; raises CheckpointError when it is missing or altered."""
@@ -108,12 +122,8 @@ class CheckpointConfig:
             )
         return path
 
-    @property
-    def increment_scale(self) -> NDArray[np.float32]:
-        """(3,) ``increment_std`` as an array."""
-        return np.asarray(self.increment_std, dtype=np.float32)
-
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from tracegen_model.network.time_shift import shifted_times
+from tracegen_model.network.flow_times import shifted_times
 
 TIME_SPREAD = 1.3
 """Standard deviation of the time's logit around -ln(shift)."""

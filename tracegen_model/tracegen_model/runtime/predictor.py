@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.network.checkpoint_config import CheckpointConfig
-from tracegen_model.network.text_tokens import word_ids, words_of
-from tracegen_model.network.time_shift import shifted_times
+from tracegen_model.network.flow_times import shifted_times
+from tracegen_model.network.nano.text_tokens import word_ids, words_of
 from tracegen_model.runtime.checkpoints import find_checkpoint
 from tracegen_model.runtime.engines import load_engine
 from tracegen_model.runtime.errors import InstructionError, ObservationError
@@ -111,7 +111,7 @@ class TracePredictor:
         for now, after in pairwise(self._times):
             state = self._engine.step(state, float(now), float(after), condition)
         sampled = time.perf_counter()
-        traces = self._lift(state * self._config.increment_scale, depth, intrinsics)
+        traces = self._lift(state * np.asarray(self._config.increment_scale, np.float32), depth, intrinsics)
         size = np.array([intrinsics.width, intrinsics.height, 1.0], np.float32)
         query_points = condition.query_points * size - np.array([0.5, 0.5, 0.0], np.float32)
         lifted = time.perf_counter()

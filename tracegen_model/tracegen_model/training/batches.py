@@ -13,9 +13,9 @@ from torch import Tensor
 from tracegen_model.data.augmentation import ColourJitter, DepthJitter, WordAugmentation
 from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError
 from tracegen_model.data.statistics import increments_of
-from tracegen_model.network.config import NetworkConfig
-from tracegen_model.network.text_tokens import pad_word_ids, word_id, words_of
-from tracegen_model.network.tracegen import colour_from_bytes
+from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.nano.nano_tracegen import colour_from_bytes
+from tracegen_model.network.nano.text_tokens import pad_word_ids, word_id, words_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Batch:
 class BatchMaker:
     """Makes batches for a network from a packed dataset; raises PackedDatasetError when they do not fit each other."""
 
-    def __init__(self, dataset: PackedDataset, network: NetworkConfig) -> None:
+    def __init__(self, dataset: PackedDataset, network: NanoConfig) -> None:
         sizes = dataset.sizes
         found = (sizes.image_side, sizes.points, sizes.horizon)
         expected = (network.image_side, network.points, network.horizon)

@@ -16,8 +16,8 @@ from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.data.episode import PointKind
 from tracegen_model.data.packed_dataset import PackedDataset
 from tracegen_model.network import flow
-from tracegen_model.network.conditioning import Conditioning
-from tracegen_model.network.tracegen import TraceGen
+from tracegen_model.network.nano.conditioning import Conditioning
+from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.training.batches import BatchMaker
 
 DEMONSTRATION_CAMERA = CameraIntrinsics(615.0, 615.0, 319.5, 239.5, 640, 480)
@@ -54,7 +54,7 @@ class _HandPath:
 
 
 def evaluate(
-    network: TraceGen,
+    network: NanoTraceGen,
     dataset: PackedDataset,
     images: NDArray[np.int64],
     increment_std: Sequence[float],
@@ -82,7 +82,7 @@ def evaluate(
     with torch.no_grad():
         for made in BatchMaker(dataset, config).evaluation(images):
             batch = made.to(device)
-            condition, points = network.condition(batch.colour, batch.depth, batch.words, batch.image_index)
+            condition, points = network.find_points(batch.colour, batch.depth, batch.words, batch.image_index)
             noise = torch.randn(batch.increments.shape, generator=generator).to(device)
             predict = partial(_predict, network, condition)
             increments = flow.sample(predict, noise, steps, config.time_shift)
@@ -104,7 +104,7 @@ def evaluate(
     return measures
 
 
-def _predict(network: TraceGen, condition: Conditioning, state: Tensor, time: Tensor) -> Tensor:
+def _predict(network: NanoTraceGen, condition: Conditioning, state: Tensor, time: Tensor) -> Tensor:
     return torch.as_tensor(network(state, time, condition))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tracegen_model.data.episode import PointKind
-from tracegen_model.network.conditioning import SUPERVISED_POINTS, QueryPoints
+from tracegen_model.network.nano.conditioning import SUPERVISED_POINTS, QueryPoints
 from tracegen_model.training.config import TrainingConfig
 
 HEAT_SPREAD = 1.2

@@ -20,8 +20,9 @@ from tracegen_model.data.statistics import increment_std
 from tracegen_model.network import flow
 from tracegen_model.network.checkpoint import save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig
-from tracegen_model.network.config import PRESETS, NetworkConfigError
-from tracegen_model.network.tracegen import TraceGen
+from tracegen_model.network.config_error import NetworkConfigError
+from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
+from tracegen_model.network.presets import PRESETS
 from tracegen_model.training.batches import Batch, BatchMaker
 from tracegen_model.training.config import TrainingConfig
 from tracegen_model.training.evaluation import evaluate
@@ -81,7 +82,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self._dataset, self._config, self._output = dataset, config, output
         self._device = choose_device(config.device)
-        self._network = TraceGen(PRESETS[preset]).to(self._device)
+        self._network = NanoTraceGen(PRESETS[preset]).to(self._device)
         self._network.encoder.to(memory_format=torch.channels_last)
         self._average = {key: value.clone() for key, value in self._network.state_dict().items()}
         self._averaged = [(key, value) for key, value in self._network.state_dict().items()]
@@ -95,7 +96,7 @@ class Trainer:
             name=name,
             preset=preset,
             network=PRESETS[preset],
-            increment_std=std,
+            increment_scale=std,
             step_length_m=STEP_LENGTH_M,
             sampler_steps=SAMPLER_STEPS,
             training={"data": data, "settings": dataclasses.asdict(config)},
@@ -155,12 +156,12 @@ class Trainer:
 
     def evaluate(self, images: int | None = None, steps: int = SAMPLER_STEPS) -> dict[str, float]:
         """Measures of the averaged weights on held-out images (all, or this many spread evenly)."""
-        network = TraceGen(self._network.config).to(self._device)
+        network = NanoTraceGen(self._network.config).to(self._device)
         network.load_state_dict(self._average)
         held_out = self._held_out_images
         if images is not None and images < len(held_out):
             held_out = held_out[np.linspace(0, len(held_out) - 1, images).astype(int)]
-        return evaluate(network, self._dataset, held_out, self._checkpoint.increment_std, steps)
+        return evaluate(network, self._dataset, held_out, self._checkpoint.increment_scale, steps)
 
     def _share_done(self, elapsed_s: float) -> float:
         if self._config.minutes is not None:

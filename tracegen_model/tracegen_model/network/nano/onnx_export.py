@@ -23,11 +23,13 @@ from tracegen_model.network.checkpoint_config import (
     SAMPLER_FILE,
     WEIGHTS_FILE,
     CheckpointConfig,
+    CheckpointError,
     file_digest,
 )
-from tracegen_model.network.conditioning import SUPERVISED_POINTS, Conditioning
 from tracegen_model.network.flow import euler_step
-from tracegen_model.network.tracegen import TraceGen, colour_from_bytes
+from tracegen_model.network.nano.conditioning import SUPERVISED_POINTS, Conditioning
+from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +52,13 @@ class ExportError(RuntimeError):
 class ConditionEncoderGraph(nn.Module):
     """The part of the network that runs once per image and sentence, from raw bytes."""
 
-    def __init__(self, network: TraceGen) -> None:
+    def __init__(self, network: NanoTraceGen) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, colour: Tensor, depth: Tensor, words: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See the module's docstring."""
-        condition, points = self.network.condition(colour_from_bytes(colour), depth, words)
+        condition, points = self.network.find_points(colour_from_bytes(colour), depth, words)
         found = points.uvz[:, : len(SUPERVISED_POINTS)]
         return condition.trace, condition.tokens, condition.modulation, found
 
@@ -64,7 +66,7 @@ class ConditionEncoderGraph(nn.Module):
 class SamplerGraph(nn.Module):
     """The part of the network that runs once per Euler step."""
 
-    def __init__(self, network: TraceGen) -> None:
+    def __init__(self, network: NanoTraceGen) -> None:
         super().__init__()
         self.network = network
 
@@ -90,7 +92,11 @@ def export_checkpoint(folder: Path) -> CheckpointConfig:
         ExportError: A graph differs from torch by more than the tolerance.
     """
     config, network = load_checkpoint(folder)
-    inputs = _example_inputs(config)
+    if not isinstance(network, NanoTraceGen):
+        raise CheckpointError(
+            f"{folder}: only networks of the architecture nano can be exported so far, this is {config.architecture}"
+        )
+    inputs = _example_inputs(network.config)
     with torch.no_grad():
         encoder = ConditionEncoderGraph(network).eval()
         condition = encoder(*inputs)
@@ -111,8 +117,8 @@ def export_checkpoint(folder: Path) -> CheckpointConfig:
     return config
 
 
-def _example_inputs(config: CheckpointConfig) -> tuple[Tensor, Tensor, Tensor]:
-    network, rng = config.network, np.random.default_rng(0)
+def _example_inputs(network: NanoConfig) -> tuple[Tensor, Tensor, Tensor]:
+    rng = np.random.default_rng(0)
     side = network.image_side
     words = np.zeros((1, network.text_length), np.int64)
     words[0, :9] = rng.integers(1, network.vocabulary, min(9, network.text_length))

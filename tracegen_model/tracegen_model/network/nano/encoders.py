@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tracegen_model.network.config import NetworkConfig
+from tracegen_model.network.nano.config import NanoConfig
 
 FAR_DEPTH = 2.5
 """Depth at which the network stops telling distances apart [m]: a table scene lies nearer."""
@@ -58,7 +58,7 @@ class ConvStemEncoder(nn.Module):
     point_pixels: Tensor
     positions: Tensor
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         fine, coarse, local = config.encoder_width, 2 * config.encoder_width, config.encoder_width // 2
         self.cell_channels = fine + fine // 3

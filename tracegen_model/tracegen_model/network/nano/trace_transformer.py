@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tracegen_model.network.conditioning import Conditioning
-from tracegen_model.network.config import NetworkConfig
+from tracegen_model.network.nano.conditioning import Conditioning
+from tracegen_model.network.nano.config import NanoConfig
 
 TIME_SCALE = 1000.0
 """Times 0..1 are embedded as 0..1000, the range that sinusoids with periods up to 10000 resolve."""
@@ -22,7 +22,7 @@ TIME_SCALE = 1000.0
 class TraceTransformer(nn.Module):
     """Predicts the clean traces from noisy ones: data prediction, the best guess of x at t = 1."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self._config = config
         self.to_tokens = nn.Linear(config.trace_channels, config.width)
@@ -73,7 +73,7 @@ class TraceTransformer(nn.Module):
 class JointBlock(nn.Module):
     """Attention and feed-forward over [conditioning, trace] tokens, each stream with its own shift, scale and gate."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         width = config.width
         self._heads = config.heads
@@ -108,7 +108,7 @@ class JointBlock(nn.Module):
         return self.out(attended.transpose(1, 2).reshape(batch, length, width))
 
 
-def patchify(traces: Tensor, config: NetworkConfig) -> Tensor:
+def patchify(traces: Tensor, config: NanoConfig) -> Tensor:
     """(B, points, horizon, 3) to (B, frame_groups * patches, 3 * frames * patch²); channel slowest, then frame."""
     side, patch = config.grid_side // config.patch_side, config.patch_side
     split = traces.reshape(-1, side, patch, side, patch, config.frame_groups, config.frames_in_channels, 3)
@@ -117,7 +117,7 @@ def patchify(traces: Tensor, config: NetworkConfig) -> Tensor:
     )
 
 
-def unpatchify(tokens: Tensor, config: NetworkConfig) -> Tensor:
+def unpatchify(tokens: Tensor, config: NanoConfig) -> Tensor:
     """Inverse of :func:`patchify`."""
     side, patch = config.grid_side // config.patch_side, config.patch_side
     split = tokens.reshape(-1, config.frame_groups, side, side, 3, config.frames_in_channels, patch, patch)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import register_dataclass
 
-from tracegen_model.network.config import NetworkConfig
-from tracegen_model.network.encoders import TYPICAL_DEPTH, VisualFeatures
-from tracegen_model.network.text_tokens import PADDING
+from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.nano.encoders import TYPICAL_DEPTH, VisualFeatures
+from tracegen_model.network.nano.text_tokens import PADDING
 
 SUPERVISED_POINTS = ("object", "zone", "hand")
 """Query points that training supervises with heat-maps, in the order of ``target_uvz``; the free ones follow."""
@@ -40,6 +41,9 @@ class Conditioning:
     modulation: Tensor
 
 
+register_dataclass(Conditioning)
+
+
 @dataclass(frozen=True)
 class QueryPoints:
     """Points found in the image.
@@ -62,7 +66,7 @@ class TextEncoder(nn.Module):
     stands, which attention over absolute positions takes far longer to learn.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         width = config.text_width
         self.embedding = nn.Embedding(config.vocabulary, width)
@@ -115,7 +119,7 @@ class TextQueriedPoints(nn.Module):
 
     cell_places: Tensor
 
-    def __init__(self, config: NetworkConfig, cell_channels: int, cells_per_side: int) -> None:
+    def __init__(self, config: NanoConfig, cell_channels: int, cells_per_side: int) -> None:
         super().__init__()
         self.count = len(SUPERVISED_POINTS) + config.free_points
         width, text = config.point_width, config.text_width
@@ -163,7 +167,7 @@ class Conditioner(nn.Module):
 
     grid_places: Tensor
 
-    def __init__(self, config: NetworkConfig, cell_channels: int, cells_per_side: int) -> None:
+    def __init__(self, config: NanoConfig, cell_channels: int, cells_per_side: int) -> None:
         super().__init__()
         self.text = TextEncoder(config)
         self.points = TextQueriedPoints(config, cell_channels, cells_per_side)

@@ -1,20 +1,19 @@
-"""Sizes and options of the TraceGen network: one network, several presets."""
+"""Sizes and options of the nano network."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-
-class NetworkConfigError(ValueError):
-    """The numbers given do not describe a network."""
+from tracegen_model.network.config_error import NetworkConfigError, require_exact_fields
+from tracegen_model.network.nano.text_tokens import WORD_RULES
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
-    """What a TraceGen network is made of.
+class NanoConfig:
+    """What a nano network is made of; the defaults are the preset ``nano``.
 
     Attributes:
         encoder: Visual encoder, a key of ``encoders.ENCODERS``.
@@ -36,7 +35,10 @@ class NetworkConfig:
         point_width: Width of a query point's key and value.
         time_shift: Shift s of the flow's time, t = u / (u + s (1 - u)). Traces are redundant, so moderate noise leaks
             the answer; s > 1 spends the effort where the noise is strong.
+        word_rules: How words become ids; weights only work with the rules that they were trained with.
     """
+
+    preparation: ClassVar[str] = "nearest_depth"
 
     encoder: str = "conv_stem"
     image_side: int = 192
@@ -56,6 +58,7 @@ class NetworkConfig:
     free_points: int = 5
     point_width: int = 32
     time_shift: float = 10.0
+    word_rules: str = WORD_RULES
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -81,6 +84,10 @@ class NetworkConfig:
         self._require(self.image_side % 8 == 0, f"image_side {self.image_side} must be a multiple of 8")
         self._require(self.text_width % 4 == 0, f"text_width {self.text_width} must be a multiple of 4")
         self._require(self.vocabulary > 1, f"vocabulary {self.vocabulary} must exceed 1: id 0 is padding")
+        self._require(
+            self.word_rules == WORD_RULES,
+            f"made for the word rules {self.word_rules!r}, this is {WORD_RULES!r}",
+        )
         self._require(self.time_shift >= 1.0, f"time_shift must be at least 1, got {self.time_shift}")
 
     @staticmethod
@@ -89,12 +96,9 @@ class NetworkConfig:
             raise NetworkConfigError(message)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
+    def from_dict(cls, values: Mapping[str, Any]) -> NanoConfig:
         """Config from a mapping with exactly this class's fields."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        unknown, missing = sorted(set(values) - names), sorted(names - set(values))
-        if unknown or missing:
-            raise NetworkConfigError(f"network config: unknown fields {unknown}, missing fields {missing}")
+        require_exact_fields(cls, values)
         return cls(**values)
 
     @property
@@ -116,7 +120,3 @@ class NetworkConfig:
     def trace_channels(self) -> int:
         """Numbers that a trace token carries."""
         return 3 * self.frames_in_channels * self.patch_side**2
-
-
-PRESETS = {"nano": NetworkConfig()}
-"""Network configs by name."""

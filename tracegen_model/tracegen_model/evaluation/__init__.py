@@ -1,0 +1,1 @@
+"""Measures of predicted traces, and reports people can look at."""
