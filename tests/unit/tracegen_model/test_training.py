@@ -123,7 +123,7 @@ def test_holes_stay_holes_and_colours_keep_their_order() -> None:
 def test_the_command_line_packs_and_says_what_is_wrong_in_one_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert cli.main(["pack", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 1
+    assert cli.main(["data", "pack", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 1
     assert "no such folder" in caplog.text
     assert cli.main(["eval", "no_such_checkpoint", "--data", str(tmp_path)]) == 1
     assert "no checkpoint 'no_such_checkpoint'" in caplog.text
