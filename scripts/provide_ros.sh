@@ -31,5 +31,11 @@ rm -rf .ros/jazzy "$unpacked"
 mv "$unpacked/isaacsim/exts/isaacsim.ros2.core/jazzy" .ros/jazzy
 mv "$unpacked/isaacsim/exts/isaacsim.ros2.core/PACKAGE-LICENSES" .ros/jazzy/PACKAGE-LICENSES
 rm -rf "$unpacked"
+# An old OpenSSL comes with it, which would stand in for the system's in every program started beside ROS 2.
+for library in libcrypto libssl; do
+    if /sbin/ldconfig -p 2>/dev/null | grep -q "$library\.so\.3 "; then
+        rm -f ".ros/jazzy/lib/$library.so" ".ros/jazzy/lib/$library.so.3"
+    fi
+done
 # colcon takes a folder for a ROS 2 prefix when it has this file; scripts/env.sh is what sets its environment.
 echo "# nothing to set: see scripts/env.sh" >.ros/jazzy/local_setup.bash
