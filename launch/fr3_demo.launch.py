@@ -41,6 +41,12 @@ ARGUMENTS = [
         description="TraceGen checkpoint: the name of a shipped one, or a folder",
     ),
     DeclareLaunchArgument(
+        "engine",
+        default_value="onnxruntime",
+        choices=["onnxruntime", "torch"],
+        description="What runs the network; the full-size network runs on torch",
+    ),
+    DeclareLaunchArgument(
         "instruction", default_value="", description="What to do first; empty waits for /task_instruction"
     ),
     DeclareLaunchArgument(
@@ -177,6 +183,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         {
             **in_simulation,
             "model": chosen["model"],
+            "engine": chosen["engine"],
             "seed": seed,
             "steps": number(chosen, "steps", int),
             "threads": number(chosen, "threads", int),

@@ -102,7 +102,7 @@ def test_onnx_runtime_samples_what_torch_samples(folder: Path) -> None:
     words = word_ids("move the red block", TINY.text_length, TINY.vocabulary)
     noise = rng.standard_normal((TINY.points, TINY.horizon, 3), dtype=np.float32)
 
-    condition = engine.condition(colour, depth, words)
+    condition = engine.condition(colour, depth, "move the red block")
     state = noise
     times = shifted_times(3, TINY.time_shift)
     for now, after in pairwise(times):

@@ -103,13 +103,21 @@ def test_unusable_instructions_are_refused(predictor: TracePredictor, instructio
         predictor.predict(COLOUR, DEPTH, CAMERA, instruction)
 
 
+def test_torch_predicts_what_onnx_runtime_predicts(folder: Path, predictor: TracePredictor) -> None:
+    expected = predictor.predict(COLOUR, DEPTH, CAMERA, "move the red block")
+    found = TracePredictor(folder, engine="torch").predict(COLOUR, DEPTH, CAMERA, "move the red block")
+    np.testing.assert_allclose(found.traces.points_in_camera, expected.traces.points_in_camera, atol=1e-5)
+    assert found.query_points is not None
+    np.testing.assert_allclose(found.query_points, expected.query_points, atol=1e-2)
+
+
 def test_a_missing_checkpoint_names_the_choices() -> None:
     with pytest.raises(CheckpointError, match="one of the shipped"):
         TracePredictor("no_such_checkpoint")
 
 
 def test_an_unknown_engine_names_the_choices(folder: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is onnxruntime"):
+    with pytest.raises(CheckpointError, match="there is onnxruntime, torch"):
         TracePredictor(folder, engine="abacus")
 
 

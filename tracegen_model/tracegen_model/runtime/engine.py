@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +14,22 @@ class EngineCondition:
     """Conditioning of one prediction.
 
     Attributes:
-        arrays: What the sampler takes, by the name of its input.
+        inputs: What the engine's own sampler takes.
         query_points: (3, 3) u, v in fractions of the image and z [m] of object, zone and hand as the network
-            sees them.
+            sees them; None where a network has no such notion.
     """
 
-    arrays: dict[str, NDArray[np.float32]]
-    query_points: NDArray[np.float32]
+    inputs: Any
+    query_points: NDArray[np.float32] | None = None
 
 
 class Engine(Protocol):
     """Runs a checkpoint's network."""
 
     def condition(
-        self, colour: NDArray[np.uint8], depth: NDArray[np.float32], words: NDArray[np.int64]
+        self, colour: NDArray[np.uint8], depth: NDArray[np.float32], instruction: str
     ) -> EngineCondition:
-        """Conditioning from (side, side, 3) colour, (side, side) depth [m], 0 = hole, and (L,) word ids."""
+        """Conditioning from (side, side, 3) colour, (side, side) depth [m], 0 = hole, and an instruction."""
 
     def step(
         self, state: NDArray[np.float32], time: float, next_time: float, condition: EngineCondition

@@ -15,7 +15,20 @@ def _onnx_runtime(folder: Path, config: CheckpointConfig, threads: int) -> Engin
     return OnnxEngine(folder, config, threads)
 
 
-ENGINES: dict[str, Callable[[Path, CheckpointConfig, int], Engine]] = {"onnxruntime": _onnx_runtime}
+def _torch(folder: Path, config: CheckpointConfig, threads: int) -> Engine:
+    try:
+        from tracegen_model.runtime.torch_engine import TorchEngine
+    except ModuleNotFoundError as error:
+        raise CheckpointError(
+            f"engine torch needs the package {error.name}: pip install 'tracegen-model[train]'"
+        ) from error
+    return TorchEngine(folder, config, threads)
+
+
+ENGINES: dict[str, Callable[[Path, CheckpointConfig, int], Engine]] = {
+    "onnxruntime": _onnx_runtime,
+    "torch": _torch,
+}
 """Engines by name; each imports its own library only when it is asked for."""
 
 

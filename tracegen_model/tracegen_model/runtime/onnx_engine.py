@@ -14,6 +14,8 @@ from tracegen_model.network.checkpoint_config import (
     CheckpointConfig,
     CheckpointError,
 )
+from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.nano.text_tokens import word_ids
 from tracegen_model.runtime.engine import EngineCondition
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -35,7 +37,11 @@ class OnnxEngine:
     """
 
     def __init__(self, folder: Path, config: CheckpointConfig, threads: int) -> None:
-        network = config.network
+        if not isinstance(config.network, NanoConfig):
+            raise CheckpointError(
+                f"{folder}: the architecture {config.architecture} has no ONNX graphs yet; use engine torch"
+            )
+        self._network = network = config.network
         side = network.image_side
         self._encoder = self._open(folder, config, CONDITION_ENCODER_FILE, threads)
         self._sampler = self._open(folder, config, SAMPLER_FILE, threads)
@@ -49,9 +55,10 @@ class OnnxEngine:
         )
 
     def condition(
-        self, colour: NDArray[np.uint8], depth: NDArray[np.float32], words: NDArray[np.int64]
+        self, colour: NDArray[np.uint8], depth: NDArray[np.float32], instruction: str
     ) -> EngineCondition:
         """See :class:`~tracegen_model.runtime.engine.Engine`."""
+        words = word_ids(instruction, self._network.text_length, self._network.vocabulary)
         outputs = self._encoder.run(
             [*CONDITION_ARRAYS, "query_points"],
             {"colour": colour[None], "depth": depth[None], "words": words[None]},
@@ -66,7 +73,7 @@ class OnnxEngine:
             "state": state[None],
             "time": np.array([time], np.float32),
             "next_time": np.array([next_time], np.float32),
-            **condition.arrays,
+            **condition.inputs,
         }
         return np.asarray(self._sampler.run(["next_state"], given)[0][0])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.flow_times import shifted_times
-from tracegen_model.network.nano.text_tokens import word_ids, words_of
+from tracegen_model.network.nano.text_tokens import words_of
 from tracegen_model.runtime.checkpoints import find_checkpoint
 from tracegen_model.runtime.engines import load_engine
 from tracegen_model.runtime.errors import InstructionError, ObservationError
@@ -102,9 +102,8 @@ class TracePredictor:
         _check_instruction(instruction)
         small_colour = resize_colour(colour, network.image_side)
         small_depth = resize_depth(depth, network.image_side)
-        words = word_ids(instruction, network.text_length, network.vocabulary)
         prepared = time.perf_counter()
-        condition = self._engine.condition(small_colour, small_depth, words)
+        condition = self._engine.condition(small_colour, small_depth, instruction)
         conditioned = time.perf_counter()
         rng = np.random.default_rng(self._seed if seed is None else seed)
         state = rng.standard_normal((network.points, network.horizon, 3), dtype=np.float32)
@@ -113,7 +112,8 @@ class TracePredictor:
         sampled = time.perf_counter()
         traces = self._lift(state * np.asarray(self._config.increment_scale, np.float32), depth, intrinsics)
         size = np.array([intrinsics.width, intrinsics.height, 1.0], np.float32)
-        query_points = condition.query_points * size - np.array([0.5, 0.5, 0.0], np.float32)
+        half_pixel = np.array([0.5, 0.5, 0.0], np.float32)
+        query_points = None if condition.query_points is None else condition.query_points * size - half_pixel
         lifted = time.perf_counter()
         latency_s = {
             "preprocess": prepared - began,

@@ -14,7 +14,7 @@ class TraceParameters:
     """What ``trace_node`` can be told; the defaults fit a RealSense as ``realsense2_camera`` 4.x publishes it."""
 
     model: str = parameter("fr3_blocks_nano", "Checkpoint: the name of a shipped one, or a folder")
-    engine: str = parameter("onnxruntime", "What runs the network", choices=("onnxruntime",))
+    engine: str = parameter("onnxruntime", "What runs the network", choices=("onnxruntime", "torch"))
     steps: int = parameter(
         0, "Sampler steps [-]; 0 takes the checkpoint's own number", minimum=0, maximum=100
     )
