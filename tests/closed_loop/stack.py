@@ -14,6 +14,9 @@ from types import TracebackType
 
 STOP_TIMEOUT_S = 15.0
 
+INTERRUPTED_WITH_PARENT = ("setpriv", "--pdeathsig", "INT")
+"""Runs a command that is interrupted when its parent is killed, so that no nodes stay behind."""
+
 PATIENT_FOLLOWER = """\
 trace_follower:
   ros__parameters:
@@ -50,7 +53,14 @@ class Stack:
             self._arguments.append(f"parameters:={parameters}")
         with self._log.open("w") as output:
             self._process = subprocess.Popen(
-                [ros2, "launch", "tracegen_ros", "fr3_demo.launch.py", *self._arguments],
+                [
+                    *INTERRUPTED_WITH_PARENT,
+                    ros2,
+                    "launch",
+                    "tracegen_ros",
+                    "fr3_demo.launch.py",
+                    *self._arguments,
+                ],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
