@@ -10,6 +10,7 @@
 # It sets    VIRTUAL_ENV, PATH               .venv
 #            ROS_*, AMENT_PREFIX_PATH, PYTHONPATH, LD_LIBRARY_PATH, and the overlay ros2_ws/install
 #            ROS_AUTOMATIC_DISCOVERY_RANGE   LOCALHOST unless set: nodes talk on this machine only
+#            FASTRTPS_DEFAULT_PROFILES_FILE  launch/dds/fast_dds.xml unless set: shared memory that images fit into
 #            MUJOCO_GL, PYOPENGL_PLATFORM    egl unless set: rendering without a display
 
 _tracegen_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -49,6 +50,7 @@ fi
 _tracegen_prepend PATH "$VIRTUAL_ENV/bin"
 
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
+export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_tracegen_root/launch/dds/fast_dds.xml}"
 export MUJOCO_GL="${MUJOCO_GL:-egl}"
 export PYOPENGL_PLATFORM="${PYOPENGL_PLATFORM:-egl}"
 
