@@ -9,6 +9,7 @@ import pytest
 
 from tracegen_model.data.episode import EpisodeWriter, PointKind, TraceSample
 from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.tracegen.config import Dinov3Config, SiglipConfig, T5Config, TraceGenConfig
 from tracegen_model.trace_grid import grid_pixels
 
 TINY = NanoConfig(
@@ -27,6 +28,20 @@ TINY = NanoConfig(
     vocabulary=512,
     free_points=1,
     point_width=16,
+)
+TINY_TRACEGEN = TraceGenConfig(
+    image_side=32,
+    grid_side=4,
+    horizon=8,
+    heads=2,
+    head_width=16,
+    blocks=2,
+    condition_width=32,
+    time_width=32,
+    text_length=12,
+    dinov3=Dinov3Config(width=32, depth=2, heads=2, feed_forward_width=64, patch_side=8),
+    siglip=SiglipConfig(width=32, depth=2, heads=2, feed_forward_width=64, patch_side=8),
+    t5=T5Config(width=32, depth=2, heads=2, head_width=16, feed_forward_width=64, vocabulary=512),
 )
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (40, 40, 220)}
 
