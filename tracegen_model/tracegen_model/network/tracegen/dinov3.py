@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from timm.layers import LayerNorm
 from timm.models.eva import Eva
 from torch import Tensor, nn
 
@@ -19,6 +18,9 @@ COLOUR_DEVIATION = (0.229, 0.224, 0.225)
 
 ROTARY_TEMPERATURE = 100.0
 """Base of the periods of DINOv3's rotary positions."""
+
+LAYER_NORM_EPSILON = 1e-5
+"""What DINOv3's layer norms add to the variance."""
 
 INITIAL_LAYER_SCALE = 1e-5
 """What DINOv3's residual branches are scaled by before training."""
@@ -84,12 +86,12 @@ def _dinov3(config: Dinov3Config, image_side: int) -> nn.Module:
         rope_temperature=ROTARY_TEMPERATURE,
         rope_rotate_half=True,
         use_fc_norm=False,
-        norm_layer=partial(LayerNorm, eps=1e-5),
+        norm_layer=partial(nn.LayerNorm, eps=LAYER_NORM_EPSILON),
     )
 
 
 def _fill_buffers(tower: nn.Module) -> None:
-    tower.rope.init_non_persistent_buffers()  # type: ignore[operator, union-attr]
+    tower.get_submodule("rope").init_non_persistent_buffers()  # type: ignore[operator]
 
 
 def _rename(name: str) -> str | None:

@@ -11,6 +11,9 @@ WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 """Names that Hugging Face gives to weights in one file, and to the table of contents of weights in several."""
 
+HASHED_WORDS = "hashed words"
+"""Stands for the digest of the tokeniser where words are hashed."""
+
 TOKENISER_FILES = ("tokenizer.json", "spiece.model")
 """Names that Hugging Face gives to tokenisers: whole, and SentencePiece's part of them."""
 
@@ -35,8 +38,9 @@ class EncoderSource:
         siglip: Location of the appearance and depth tower.
         t5: Location of the text tower and its tokeniser.
         stored: A safetensors file with the frozen tensors of all towers under the network's own names, as checkpoints
-            hold it; the locations above are not used then, but for the tokeniser's.
-        random: Random towers and hashed words instead, for tests and for timing.
+            hold it; the locations above are not used then. A ``tokenizer.json`` beside it is the tokeniser.
+        hashed_words: Word ids by a hash instead of T5's tokeniser, as random towers have them.
+        random: Random towers and hashed words instead of pretrained ones, for tests and for timing.
         seed: Seed of random towers; equal seeds give equal towers.
         download: Fetch from Hugging Face what is not on this machine.
     """
@@ -45,6 +49,7 @@ class EncoderSource:
     siglip: str | None = None
     t5: str | None = None
     stored: Path | None = None
+    hashed_words: bool = False
     random: bool = False
     seed: int = 0
     download: bool = True

@@ -80,14 +80,13 @@ def _siglip(config: SiglipConfig, image_side: int) -> nn.Module:
         patch_size=config.patch_side,
         image_size=image_side,
         vision_use_head=False,
-        attn_implementation="sdpa",
     )
     return SiglipVisionModel(sizes)
 
 
 def _fill_buffers(tower: nn.Module) -> None:
-    positions = tower.embeddings.position_ids  # type: ignore[union-attr]
-    positions.copy_(torch.arange(positions.shape[-1]))  # type: ignore[operator, index, union-attr]
+    positions = tower.get_buffer("embeddings.position_ids")
+    positions.copy_(torch.arange(positions.shape[-1]))
 
 
 def _rename(name: str) -> str | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers.models.t5.modeling_t5 import T5Stack
 
 from tracegen_model.network.tracegen.config import T5Config
-from tracegen_model.network.tracegen.encoder_weights import EncoderSource, find_tokeniser
+from tracegen_model.network.tracegen.encoder_weights import TOKENISER_FILES, EncoderSource, find_tokeniser
 from tracegen_model.network.tracegen.frozen_tower import build_tower
 from tracegen_model.network.tracegen.tokeniser import PADDING_ID, HashedWords, T5Tokeniser, Tokeniser
 
@@ -71,8 +71,11 @@ class TextTower(nn.Module):
         together = 1 if device.type == "cpu" else max(len(missing), 1)
         for start in range(0, len(missing), together):
             part = missing[start : start + together]
-            for sentence, features in zip(part, self._encode(part), strict=True):
-                found[sentence] = self._remembered[sentence, device, precision] = features.clone()
+            # What is remembered in inference mode is used in training later.
+            with torch.inference_mode(False):
+                encoded = self._encode(part).unbind()
+            for sentence, features in zip(part, encoded, strict=True):
+                found[sentence] = self._remembered[sentence, device, precision] = features
         while len(self._remembered) > REMEMBERED_SENTENCES:
             self._remembered.popitem(last=False)
         return torch.stack([found[sentence] for sentence in sentences])
@@ -84,9 +87,11 @@ class TextTower(nn.Module):
 
 
 def _tokeniser(config: T5Config, length: int, source: EncoderSource) -> Tokeniser:
-    if source.random or torch.get_default_device().type == "meta":
+    if source.random or source.hashed_words or torch.get_default_device().type == "meta":
         return HashedWords(length, config.vocabulary)
-    return T5Tokeniser(find_tokeniser("t5", source.t5 or config.name, source.download), length)
+    beside = source.stored and source.stored.parent
+    location = str(beside) if beside and (beside / TOKENISER_FILES[0]).is_file() else source.t5 or config.name
+    return T5Tokeniser(find_tokeniser("t5", location, source.download), length)
 
 
 def _t5(config: T5Config) -> nn.Module:

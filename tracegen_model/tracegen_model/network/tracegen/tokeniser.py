@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
-from tracegen_model.network.tracegen.encoder_weights import EncoderWeightsError
+from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILES, EncoderWeightsError
 
 if TYPE_CHECKING:
     import tokenizers
@@ -31,7 +31,7 @@ class Tokeniser(Protocol):
         ...
 
     def digest(self) -> str:
-        """SHA-256 of everything that decides about ids, in hexadecimal."""
+        """SHA-256 of what decides about ids, in hexadecimal, or ``HASHED_WORDS``."""
         ...
 
 
@@ -65,6 +65,10 @@ class T5Tokeniser:
         """See :class:`Tokeniser`."""
         return hashlib.sha256(self._definition.encode()).hexdigest()
 
+    def save(self, folder: Path) -> None:
+        """Write ``tokenizer.json`` to ``folder``."""
+        (folder / TOKENISER_FILES[0]).write_text(self._definition, encoding="utf-8")
+
 
 class HashedWords:
     """A stand-in for use with random towers: words to ids by a stable hash.
@@ -87,7 +91,7 @@ class HashedWords:
 
     def digest(self) -> str:
         """See :class:`Tokeniser`."""
-        return hashlib.sha256(f"hashed words, {self._vocabulary}".encode()).hexdigest()
+        return HASHED_WORDS
 
     def _id(self, word: str) -> int:
         return FIRST_WORD_ID + zlib.crc32(word.encode()) % (self._vocabulary - FIRST_WORD_ID)

@@ -90,11 +90,11 @@ class TraceGen(TraceNetwork):
 
     def frozen_parameters(self) -> dict[str, Tensor]:
         """See :class:`~tracegen_model.network.trace_network.TraceNetwork`."""
-        towers = {"dinov3.tower": self.dinov3, "siglip.tower": self.siglip, "t5.tower": self.t5}
+        towers = {"dinov3": self.dinov3.tower, "siglip": self.siglip.tower, "t5": self.t5.tower}
         return {
-            f"{prefix}.{name}": tensor
-            for prefix, module in towers.items()
-            for name, tensor in module.tower.state_dict().items()
+            f"{name}.tower.{entry}": tensor
+            for name, tower in towers.items()
+            for entry, tensor in tower.state_dict().items()
         }
 
     def encoder_digests(self) -> dict[str, str]:
