@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,8 @@ from tracegen_model.network.trace_network import TraceNetwork
 
 if TYPE_CHECKING:
     from tracegen_model.network.tracegen.encoder_weights import EncoderSource
+
+logger = logging.getLogger(__name__)
 
 
 def save_checkpoint(
@@ -66,10 +69,36 @@ def load_checkpoint(
     """
     config = CheckpointConfig.load(folder)
     tensors = load_tensors(config.verify_file(folder, WEIGHTS_FILE))
-    network = build_network(config.network, encoders)
-    frozen = dict(network.frozen_parameters())
-    load_strictly(network, {**frozen, **tensors}, folder / CONFIG_FILE)
+    network = build_network(config.network, encoders or _own_encoders(config, folder))
+    load_strictly(network, {**network.frozen_parameters(), **tensors}, folder / CONFIG_FILE)
+    _require_encoders(network, config, folder, by_choice=encoders is not None and encoders.random)
     return config, network.eval()
+
+
+def _own_encoders(config: CheckpointConfig, folder: Path) -> EncoderSource | None:
+    """The encoders that the checkpoint itself holds, if it does."""
+    if ENCODERS_FILE not in config.sha256:
+        return None
+    from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, EncoderSource
+
+    return EncoderSource(
+        stored=config.verify_file(folder, ENCODERS_FILE),
+        hashed_words=config.encoders.get("tokeniser") == HASHED_WORDS,
+    )
+
+
+def _require_encoders(network: TraceNetwork, config: CheckpointConfig, folder: Path, by_choice: bool) -> None:
+    """Raise CheckpointError unless ``network`` has the encoders that the weights were trained beside."""
+    if not config.encoders:
+        return
+    found = network.encoder_digests()
+    others = sorted(name for name, digest in config.encoders.items() if found.get(name) != digest)
+    if not others:
+        return
+    message = f"{folder} was trained beside another {', '.join(others)} than the one that was loaded"
+    if not by_choice:
+        raise CheckpointError(f"{message}; name the right ones with --encoders")
+    logger.warning("%s; its predictions mean nothing", message)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -47,5 +47,14 @@ class TraceNetwork(nn.Module, ABC):
         """Pretrained tensors that never change, by their name in the state dict; none unless a network says so."""
         return {}
 
+    def encoder_digests(self) -> dict[str, str]:
+        """SHA-256 of each pretrained part, to notice when another takes its place; none unless a network says so."""
+        return {}
+
+    def trained_tensors(self) -> dict[str, Tensor]:
+        """The state dict without what is frozen."""
+        frozen = self.frozen_parameters()
+        return {name: tensor for name, tensor in self.state_dict().items() if name not in frozen}
+
     def compile_parts(self) -> None:
         """Compile what gains from it, in place; names of parameters stay the same."""
