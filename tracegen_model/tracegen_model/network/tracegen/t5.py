@@ -73,7 +73,7 @@ class TextTower(nn.Module):
             part = missing[start : start + together]
             # What is remembered in inference mode is used in training later.
             with torch.inference_mode(False):
-                encoded = self._encode(part).unbind()
+                encoded = [features.clone() for features in self._encode(part)]
             for sentence, features in zip(part, encoded, strict=True):
                 found[sentence] = self._remembered[sentence, device, precision] = features
         while len(self._remembered) > REMEMBERED_SENTENCES:
