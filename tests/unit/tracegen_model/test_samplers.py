@@ -99,6 +99,19 @@ def test_the_error_falls_as_the_order_says(method: str, config: NetworkConfig) -
     assert math.log2(coarse / fine) == pytest.approx(ORDERS[method], abs=0.15)
 
 
+@pytest.mark.parametrize(
+    ("method", "euler_steps"), [("midpoint", []), ("heun", [4]), ("adams_bashforth", [0])]
+)
+def test_a_velocity_linear_in_time_is_exact_in_unequal_steps_but_for_those_of_euler(
+    method: str, euler_steps: list[int]
+) -> None:
+    times = shifted_times(5, TINY.time_shift)
+    noise = draw_noise(TINY, [1]).double()
+    found = sample(Field(lambda state, time, condition: 2.0 * time), None, noise, 5, method)
+    lost = sum((times[step + 1] - times[step]) ** 2 for step in euler_steps)
+    torch.testing.assert_close(found, noise + 1.0 - lost)
+
+
 def test_second_order_pays_at_an_equal_number_of_evaluations() -> None:
     euler = bent_error("euler", 32, UNSHIFTED)
     for method, steps in (("midpoint", 16), ("heun", 16), ("adams_bashforth", 32)):
