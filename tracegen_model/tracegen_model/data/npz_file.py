@@ -18,8 +18,17 @@ from tracegen_model.data.episode_error import EpisodeError
 LARGEST_ARRAY = 2**30
 """An array that claims more than this is taken for damage [bytes]."""
 
-_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, struct.error, zipfile.BadZipFile, zlib.error)
-_READ_ERRORS += (NotImplementedError, RuntimeError)  # compressions and encryption that zipfile does not know
+_READ_ERRORS = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,  # a compression that zipfile does not know
+    RuntimeError,  # an encrypted archive
+)
 
 
 @dataclass(frozen=True)
