@@ -17,7 +17,7 @@ from tracegen_model.network.nano.text_tokens import words_of
 from tracegen_model.runtime.checkpoints import find_checkpoint
 from tracegen_model.runtime.engines import load_engine
 from tracegen_model.runtime.errors import InstructionError, ObservationError
-from tracegen_model.runtime.preprocessing import resize_colour, resize_depth
+from tracegen_model.runtime.preprocessing import PREPARATIONS
 from tracegen_model.runtime.start_depth import depth_at_pixels
 from tracegen_model.trace_grid import TraceGrid, grid_pixels
 
@@ -100,8 +100,9 @@ class TracePredictor:
         began = time.perf_counter()
         _check_observation(colour, depth, intrinsics)
         _check_instruction(instruction)
-        small_colour = resize_colour(colour, network.image_side)
-        small_depth = resize_depth(depth, network.image_side)
+        preparation = PREPARATIONS[network.preparation]
+        small_colour = preparation.colour(colour, network.image_side)
+        small_depth = preparation.depth(depth, network.image_side)
         prepared = time.perf_counter()
         condition = self._engine.condition(small_colour, small_depth, instruction)
         conditioned = time.perf_counter()
