@@ -1,0 +1,1 @@
+"""ROS node of the camera, and the benchmark that runs it."""
