@@ -164,7 +164,7 @@ def step_errors(distances: Tensor, known: Tensor, points: Tensor) -> Tensor:
 
 
 def at_last_known(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """``values`` (B, N, S, C) at each point's last known step (B, N, C), 0 where there is none; and whether there is."""
+    """``values`` (B, N, S, C) at each point's last known step, (B, N, C), 0 where it has none; and whether it has."""
     steps = torch.arange(1, known.shape[2] + 1, device=known.device)
     last = (known * steps).amax(dim=2)
     present = last > 0
