@@ -40,8 +40,8 @@ class TorchEngine:
     ) -> EngineCondition:
         """See :class:`~tracegen_model.runtime.engine.Engine`."""
         images = ImageBatch(
-            colour=torch.from_numpy(colour).permute(2, 0, 1)[None].float() / 255.0,
-            depth=torch.from_numpy(depth)[None],
+            colour=torch.tensor(colour).permute(2, 0, 1)[None].float() / 255.0,
+            depth=torch.tensor(depth)[None],
             depth_known=torch.tensor([True]),
         ).to(self._device)
         if not isinstance(self._network, NanoTraceGen):
