@@ -14,8 +14,8 @@ INDEX_FILE = "model.safetensors.index.json"
 HASHED_WORDS = "hashed words"
 """Stands for the digest of the tokeniser where words are hashed."""
 
-TOKENISER_FILES = ("tokenizer.json", "spiece.model")
-"""Names that Hugging Face gives to tokenisers: whole, and SentencePiece's part of them."""
+TOKENISER_FILE = "tokenizer.json"
+"""Name that Hugging Face gives to tokenisers."""
 
 TIMM_OWNER, TIMM_PREFIX = "timm", "vit_"
 """timm names its models without their owner at Hugging Face; its vision transformers start like this."""
@@ -86,7 +86,7 @@ def find_tokeniser(tower: str, location: str, download: bool) -> Path:
         EncoderWeightsError: There is none.
     """
     path = Path(location).expanduser()
-    return _find_file(tower, str(path.parent if path.is_file() else location), TOKENISER_FILES, download)
+    return _find_file(tower, str(path.parent if path.is_file() else location), (TOKENISER_FILE,), download)
 
 
 def _find_file(tower: str, location: str, names: tuple[str, ...], download: bool) -> Path:

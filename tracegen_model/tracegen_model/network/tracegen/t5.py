@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers.models.t5.modeling_t5 import T5Stack
 
 from tracegen_model.network.tracegen.config import T5Config
-from tracegen_model.network.tracegen.encoder_weights import TOKENISER_FILES, EncoderSource, find_tokeniser
+from tracegen_model.network.tracegen.encoder_weights import TOKENISER_FILE, EncoderSource, find_tokeniser
 from tracegen_model.network.tracegen.frozen_tower import build_tower
 from tracegen_model.network.tracegen.tokeniser import PADDING_ID, HashedWords, T5Tokeniser, Tokeniser
 
@@ -90,7 +90,7 @@ def _tokeniser(config: T5Config, length: int, source: EncoderSource) -> Tokenise
     if source.random or source.hashed_words or torch.get_default_device().type == "meta":
         return HashedWords(length, config.vocabulary)
     beside = source.stored and source.stored.parent
-    location = str(beside) if beside and (beside / TOKENISER_FILES[0]).is_file() else source.t5 or config.name
+    location = str(beside) if beside and (beside / TOKENISER_FILE).is_file() else source.t5 or config.name
     return T5Tokeniser(find_tokeniser("t5", location, source.download), length)
 
 

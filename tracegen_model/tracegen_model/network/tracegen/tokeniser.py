@@ -6,15 +6,13 @@ import hashlib
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+import tokenizers
 import torch
 from torch import Tensor
 
-from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILES, EncoderWeightsError
-
-if TYPE_CHECKING:
-    import tokenizers
+from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILE, EncoderWeightsError
 
 PADDING_ID, END_ID, FIRST_WORD_ID = 0, 1, 3
 """T5's ids of padding and of the end of a sentence, and the first that stands for neither them nor "unknown"."""
@@ -39,7 +37,7 @@ class T5Tokeniser:
     """T5's own word pieces.
 
     Args:
-        path: ``tokenizer.json`` or ``spiece.model`` of the model.
+        path: ``tokenizer.json`` of the model.
         length: Ids of a sentence.
     """
 
@@ -67,7 +65,7 @@ class T5Tokeniser:
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json`` to ``folder``."""
-        (folder / TOKENISER_FILES[0]).write_text(self._definition, encoding="utf-8")
+        (folder / TOKENISER_FILE).write_text(self._definition, encoding="utf-8")
 
 
 class HashedWords:
@@ -99,13 +97,7 @@ class HashedWords:
 
 def _read(path: Path) -> tokenizers.Tokenizer:
     """The tokeniser in ``path``; raises EncoderWeightsError when there is none."""
-    import tokenizers
-
     try:
-        if path.suffix == ".json":
-            return tokenizers.Tokenizer.from_file(str(path))
-        from transformers import T5Tokenizer
-
-        return T5Tokenizer(vocab_file=str(path)).backend_tokenizer
+        return tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # The library raises plain Exception.
         raise EncoderWeightsError(f"{path} is no readable tokeniser: {error}") from error
