@@ -58,7 +58,7 @@ def shift(item: TraceItem, right: int, down: int) -> TraceItem:
     size = np.array(item.source_size, float)
     moved = (cells * (size - 1.0) / (side - 1.0) / size).astype(np.float32)
     rows, columns = np.divmod(np.arange(side**2), side)
-    inside = (0 <= rows - down) & (rows - down < side) & (0 <= columns - right) & (columns - right < side)
+    inside = (rows - down >= 0) & (rows - down < side) & (columns - right >= 0) & (columns - right < side)
     source = np.where(inside, (rows - down) * side + columns - right, 0)
 
     start = item.start_uvz[source]
@@ -100,17 +100,16 @@ def _mirrored_places(uvz: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _stays_inside(item: TraceItem, moved: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(N, S) whether both ends of each step are inside of the image, before and after it is shifted."""
-    along = item.start_uvz[:, None, :2] + np.cumsum(item.increments[..., :2], axis=1)
-    path = np.concatenate([item.start_uvz[:, None, :2], along], axis=1)
-    half_pixel = (0.5 / np.array(item.source_size)).astype(np.float32)
-    path = path - half_pixel  # the edges that positions are clipped to are those of px / width
-    with np.errstate(invalid="ignore"):
-        before = ((path >= 0.0) & (path < 1.0 - EDGE)).all(axis=-1)
-        clipped = ((path[:, 1:] <= EDGE) & (np.abs(np.diff(path, axis=1)) > 0.0)).any(axis=-1)
-        after = ((path + moved >= 0.0) & (path + moved < 1.0)).all(axis=-1)
-    inside = before & after
-    return inside[:, 1:] & inside[:, :-1] & ~clipped
+    """(N, S) whether each step lies inside of the image before and after it is shifted.
+
+    Before the shift, touching the edge counts as outside, as it may stem from clipping, unless nothing has moved yet.
+    """
+    start = item.start_uvz[:, None, :2] - (0.5 / np.array(item.source_size)).astype(np.float32)
+    path = np.concatenate([start, start + np.cumsum(item.increments[..., :2], axis=1)], axis=1)
+    before = ((path > EDGE) & (path < 1.0 - EDGE)).all(axis=-1)
+    after = ((path + moved > -EDGE) & (path + moved < 1.0 + EDGE)).all(axis=-1)
+    unmoved = np.abs(item.increments[..., :2]).sum(axis=-1).cumsum(axis=1) == 0.0
+    return after[:, 1:] & after[:, :-1] & (unmoved | (before[:, 1:] & before[:, :-1]))
 
 
 def _shifted_colour(colour: NDArray[np.uint8], moved: NDArray[np.float32]) -> NDArray[np.uint8]:
