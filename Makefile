@@ -33,7 +33,7 @@ DEV := $(call stamp,.venv/.stamps/dev,$(LOCKS)/dev.txt,$(TRAIN))
 JAZZY := $(call stamp,.ros/jazzy/.stamps/jazzy,requirements/ros.txt scripts/provide_ros.sh)
 VERB := $(call stamp,.venv/.stamps/verb,scripts/ros2_launch_verb/pyproject.toml,$(DEMO))
 ROS_READY := $(if $(OWN_ROS),$(JAZZY) $(VERB))
-PACKAGES := tracegen_ros ik_controller ros2_ws/src/fr3_sim ros2_ws/src/realsense_camera
+PACKAGES := tracegen_ros ik_controller ros2_ws/src/fr3_driver ros2_ws/src/fr3_sim ros2_ws/src/realsense_camera
 # Sources are linked, not copied, into the workspace: it is built again when files come, go, or describe the build.
 WORKSPACE := ros2_ws/install/.stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAGES) | cut -c1-12)
 
