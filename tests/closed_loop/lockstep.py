@@ -16,9 +16,9 @@ from fr3_sim.command_recorder import CommandRecord
 from fr3_sim.gripper_control import GripperGoal
 from fr3_sim.simulation import Simulation
 from fr3_sim.task import TaskOutcome
-from fr3_sim.trajectory_executor import CommandError, TrajectoryCommand
 from ik_controller.follower import FollowerInput, FollowerOutput, FollowerState, TraceFollower
 from ik_controller.joint_limits import LimitViolation, find_violations
+from ik_controller.trajectory_executor import CommandError, TrajectoryCommand
 
 ARM = slice(0, 7)
 FINGERS = slice(7, 9)

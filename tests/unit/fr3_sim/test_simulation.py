@@ -14,7 +14,7 @@ from fr3_sim.hand_ik import HandIk
 from fr3_sim.layout import BLOCK_HALF_SIZE
 from fr3_sim.simulation import JOINT_NAMES, SceneOptions, Simulation
 from fr3_sim.task import Task
-from fr3_sim.trajectory_executor import TrajectoryCommand
+from ik_controller.trajectory_executor import TrajectoryCommand
 
 SEED = 100_001
 FloatArray = NDArray[np.float64]

@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 from fr3_sim.scene import ARM_JOINTS, TabletopScene
-from fr3_sim.trajectory_executor import JointRange, JointSetpoint
+from ik_controller.trajectory_executor import JointRange, JointSetpoint
 
 VELOCITY_LIMITS = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])
 """Joint velocities that the FR3 refuses to exceed [rad/s] (Franka documentation)."""

@@ -24,7 +24,7 @@ from fr3_sim.nodes.gripper_server import GripperServer
 from fr3_sim.nodes.sim_parameters import SimParameters, declare_scene_parameters, read_scene_parameters
 from fr3_sim.scene import ARM_JOINTS
 from fr3_sim.simulation import JOINT_NAMES, STEP_NS, RgbdFrame, Simulation
-from fr3_sim.trajectory_executor import CommandError, TrajectoryCommand
+from ik_controller.trajectory_executor import CommandError, TrajectoryCommand
 from tracegen_ros.messages import (
     MessageError,
     decode_joint_trajectory,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fr3_sim.trajectory_executor import (
+from ik_controller.trajectory_executor import (
     JointNamesError,
     JointRange,
     JointRangeError,
