@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tracegen_model.data.episode import EpisodeError, EpisodeReader
-from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, pack_dataset
-from tracegen_model.data.statistics import SMALLEST_STD, increment_std, increments_of
+from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, increments_of, pack_dataset
+from tracegen_model.data.statistics import SMALLEST_STD, increment_scale
 
 from .conftest import TINY
 
@@ -46,8 +46,8 @@ def test_a_packed_sample_is_the_episodes_sample(packed: PackedDataset, episodes:
 def test_increments_sum_up_to_the_positions(packed: PackedDataset) -> None:
     increments = increments_of(packed.deltas[:4])
     np.testing.assert_allclose(increments.cumsum(axis=-2), packed.deltas[:4].astype(np.float32), atol=1e-5)
-    assert increment_std(packed)[0] > 0.01
-    assert increment_std(packed)[2] == SMALLEST_STD  # nothing moves in depth here
+    assert increment_scale(packed)[0] > 0.01
+    assert increment_scale(packed)[2] == SMALLEST_STD  # nothing moves in depth here
 
 
 def test_several_processes_pack_the_same(packed: PackedDataset, episodes: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tracegen_model.data.episode import EpisodeReader
+from tracegen_model.data.episode import EpisodeReader, EpisodeTraces
 from tracegen_model.data.episode_error import EpisodeError
 from tracegen_model.data.episode_index import EpisodeRecord, SampleRecord, index_folder
 from tracegen_model.data.trace_item import SampleKey, TraceItem
@@ -198,12 +198,12 @@ class EpisodeDataset:
             depth_known=depth is not None,
             sentence=next(iter(wordings.values()), self._fallback),
             wordings=wordings,
-            start_uvz=_fractions(traces.traces[:, 0], width, height),
+            start_uvz=fractions_of_pixels(_starts(traces), width, height),
             increments=increments,
             known=known,
             moving=path_lengths(traces.traces, width, height) > MOVES,
             point_kinds=traces.point_kinds,
-            target_uvz=_fractions(traces.target_uvz, width, height),
+            target_uvz=fractions_of_pixels(traces.target_uvz, width, height),
             source_size=(width, height),
         )
 
@@ -266,6 +266,13 @@ def scene_of(stem: str) -> str:
     return stem.rsplit("_", 1)[0]
 
 
+def fractions_of_pixels(uvz: NDArray[np.floating], width: int, height: int) -> NDArray[np.float32]:
+    """(..., 3) u, v of pixel centres in fractions of the image, z as it is, from pixels."""
+    out = np.array(uvz, dtype=np.float32)
+    out[..., :2] = (out[..., :2] + 0.5) / np.array([width, height], np.float32)
+    return out
+
+
 def _names_of(folders: Sequence[Path]) -> list[str]:
     """Names that tell the folders apart: the last part of the path, or all of it where that is not enough."""
     last = [folder.resolve().name for folder in folders]
@@ -277,12 +284,13 @@ def _names_of(folders: Sequence[Path]) -> list[str]:
     return [name if counts[name] == 1 else path for name, path in zip(last, resolved, strict=True)]
 
 
-def _fractions(uvz: NDArray[np.floating], width: int, height: int) -> NDArray[np.float32]:
-    """(..., 3) u, v of pixel centres in fractions of the image, z as it is, from pixels."""
-    out = np.array(uvz, dtype=np.float32)
-    out[..., :2] = (out[..., :2] + 0.5) / np.array([width, height], np.float32)
-    return out
-
-
 def _no_depth(side: int) -> NDArray[np.float32]:
     return np.zeros((side, side), np.float32)
+
+
+def _starts(traces: EpisodeTraces) -> NDArray[np.float32]:
+    """(N, 3) first positions [px, px, the depth's unit]; where one is unknown, the point's place on the grid."""
+    start = traces.traces[:, 0].copy()
+    unknown = ~np.isfinite(start[:, :2]).all(axis=1)
+    start[unknown, :2] = traces.keypoints[unknown]
+    return start

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -21,13 +22,18 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from tracegen_model.data.dataset import FALLBACK_SENTENCE, fractions_of_pixels, scene_of
 from tracegen_model.data.episode import TARGET_COUNT, EpisodeError, EpisodeReader, EpisodeTraces
-from tracegen_model.runtime.preprocessing import MODEL_IMAGE_SIDE, resize_colour, resize_depth
+from tracegen_model.data.episode_index import grid_side_of
+from tracegen_model.data.trace_item import SampleKey, TraceItem
+from tracegen_model.data.trace_targets import MOVES
+from tracegen_model.runtime.preprocessing import MODEL_IMAGE_SIDE, PREPARATIONS
+from tracegen_model.trace_grid import grid_pixels
 
 INDEX_FILE = "index.json"
-"""Sizes, instructions and scene names of a packed dataset."""
+"""Sizes, instructions and names of a packed dataset."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the arrays change their meaning."""
 
 CHUNK = 256
@@ -46,18 +52,53 @@ class PackedSizes:
         image_side: Side of the square images [px].
         points: Points of a sample.
         horizon: Steps of a trace, the start not counted.
+        preparation: How the images became square, a key of ``preprocessing.PREPARATIONS``.
     """
 
     image_side: int
     points: int
     horizon: int
+    preparation: str
+
+
+@dataclass(frozen=True)
+class PackedImage:
+    """What is said of an image in words.
+
+    Attributes:
+        stem: Name of its files.
+        digest: Equal for images that are equal on disk, with their depth.
+        width: Width on disk [px].
+        height: Height on disk [px].
+        depth_known: Whether there is a depth image.
+    """
+
+    stem: str
+    digest: str
+    width: int
+    height: int
+    depth_known: bool
+
+
+@dataclass(frozen=True)
+class PackedEpisode:
+    """What is said of an episode in words.
+
+    Attributes:
+        name: Name of its folder.
+        wordings: Its instructions by kind.
+    """
+
+    name: str
+    wordings: dict[str, str]
 
 
 @dataclass(frozen=True)
 class PackedDataset:
-    """Arrays of a packed dataset, opened for reading.
+    """Arrays of a packed dataset, opened for reading: a ``TraceDataset`` whose scenes are those of its images.
 
     Attributes:
+        folder: Where the arrays lie.
         sizes: Sizes shared by all samples.
         colour: (I, side, side, 3) uint8 RGB.
         depth: (I, side, side) float16 [m], 0 = no reading.
@@ -68,11 +109,13 @@ class PackedDataset:
         start_depth: (S, points) float16 [m], depth of the trace's start; NaN = unknown.
         point_kinds: (S, points) uint8.
         target_uvz: (S, 3, 3) float32: u, v of the pixel centre in fractions of the image ((px + 1/2) / side), z [m].
-        sample_text: (S,) int32 index into ``texts``.
-        texts: Wordings of each instruction.
+        sample_text: (S,) int32 index into ``episodes``.
+        episodes: Names and wordings of the episodes.
+        images: What is said of each image.
         scenes: Names of the scenes.
     """
 
+    folder: Path
     sizes: PackedSizes
     colour: NDArray[np.uint8]
     depth: NDArray[np.float16]
@@ -83,7 +126,8 @@ class PackedDataset:
     point_kinds: NDArray[np.uint8]
     target_uvz: NDArray[np.float32]
     sample_text: NDArray[np.int32]
-    texts: list[list[str]]
+    episodes: list[PackedEpisode]
+    images: list[PackedImage]
     scenes: list[str]
 
     @classmethod
@@ -92,26 +136,87 @@ class PackedDataset:
         path = folder / INDEX_FILE
         if not path.is_file():
             raise PackedDatasetError(
-                f"{folder} is not a packed dataset (no {INDEX_FILE}): run `tracegen pack` first"
+                f"{folder} is not a packed dataset (no {INDEX_FILE}): run `tracegen data pack` first"
             )
-        index = json.loads(path.read_text(encoding="utf-8"))
-        if index.get("format") != FORMAT_VERSION:
+        try:
+            index = json.loads(path.read_text(encoding="utf-8"))
+            if index.get("format") != FORMAT_VERSION:
+                raise PackedDatasetError(
+                    f"{path}: expected format {FORMAT_VERSION}, found {index.get('format')}; pack the dataset again"
+                )
+            sizes = PackedSizes(**index["sizes"])
+            images = [PackedImage(**values) for values in index["images"]]
+            episodes = [PackedEpisode(**values) for values in index["episodes"]]
+            layout = _array_layout(sizes, len(images), int(index["samples"]))
+            scenes = list(index["scenes"])
+        except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError, TypeError) as error:
             raise PackedDatasetError(
-                f"{path}: expected format {FORMAT_VERSION}, found {index.get('format')}; pack the dataset again"
-            )
-        sizes = PackedSizes(**index["sizes"])
+                f"{path} is damaged ({type(error).__name__}: {error}); pack the dataset again"
+            ) from error
         arrays = {}
-        for name, (shape, dtype) in _array_layout(sizes, index["images"], index["samples"]).items():
+        for name, (shape, dtype) in layout.items():
             array_path = folder / f"{name}.npy"
             if not array_path.is_file():
                 raise PackedDatasetError(f"{array_path} is missing; pack the dataset again")
-            arrays[name] = np.load(array_path, mmap_mode="r")
+            try:
+                arrays[name] = np.load(array_path, mmap_mode="r")
+            except (ValueError, OSError, EOFError) as error:
+                raise PackedDatasetError(
+                    f"{array_path} is damaged ({error}); pack the dataset again"
+                ) from error
             if arrays[name].shape != shape or arrays[name].dtype != dtype:
                 raise PackedDatasetError(
                     f"{array_path}: expected {shape} {dtype}, found {arrays[name].shape} {arrays[name].dtype}; "
                     "pack the dataset again"
                 )
-        return cls(sizes=sizes, texts=index["texts"], scenes=index["scenes"], **arrays)
+        return cls(folder, sizes, episodes=episodes, images=images, scenes=scenes, **arrays)
+
+    def __reduce__(self) -> tuple[Callable[[Path], PackedDataset], tuple[Path]]:
+        # Another process maps the arrays itself; pickling them would copy all of them.
+        return PackedDataset.open, (self.folder,)
+
+    def __len__(self) -> int:
+        return self.sample_count
+
+    def __getitem__(self, index: int) -> TraceItem:
+        place, episode = self.image_of(index), self.episodes[int(self.sample_text[index])]
+        image = self.images[place]
+        increments = increments_of(self.deltas[index])
+        known = np.isfinite(increments)
+        increments = np.where(known, increments, np.float32(0.0))
+        side = math.isqrt(self.sizes.points)
+        start = np.empty((self.sizes.points, 3), np.float32)
+        start[:, :2] = grid_pixels(image.width, image.height, side)
+        start[:, 2] = self.start_depth[index]
+        return TraceItem(
+            key=SampleKey(self.folder.resolve().name, episode.name, image.stem),
+            image_key=f"{image.digest}.{self.sizes.preparation}.{self.sizes.image_side}.packed",
+            colour=np.array(self.colour[place]),
+            depth=self.depth[place].astype(np.float32),
+            depth_known=image.depth_known,
+            sentence=next(iter(episode.wordings.values()), FALLBACK_SENTENCE),
+            wordings=episode.wordings,
+            start_uvz=fractions_of_pixels(start, image.width, image.height),
+            increments=increments,
+            known=known,
+            moving=np.abs(increments[..., :2]).sum(axis=(1, 2)) > MOVES,
+            point_kinds=np.array(self.point_kinds[index]),
+            target_uvz=np.array(self.target_uvz[index]),
+            source_size=(image.width, image.height),
+        )
+
+    def image_of(self, index: int) -> int:
+        """Number of the image that sample ``index`` shows."""
+        return int(self.sample_image[index])
+
+    def scene_of(self, index: int) -> str:
+        """Scene of sample ``index``: its image's stem without the last ``_`` part."""
+        return self.scenes[int(self.image_scene[self.image_of(index)])]
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """Wordings of each episode's instruction."""
+        return [list(episode.wordings.values()) for episode in self.episodes]
 
     @property
     def image_count(self) -> int:
@@ -167,6 +272,8 @@ def pack_dataset(
     jobs: int | None = None,
     image_side: int = MODEL_IMAGE_SIDE,
     max_scenes: int | None = None,
+    preparation: str = "nearest_depth",
+    horizon: int | None = None,
 ) -> PackedDataset:
     """Pack the episodes under ``source`` into ``output`` and open the result.
 
@@ -174,16 +281,27 @@ def pack_dataset(
         source: Folder of episodes (TraceForge layout).
         output: Folder for the arrays; made when missing.
         jobs: Processes; None = one per core.
-        image_side: Side of the packed images [px]; others are resized as the predictor does.
+        image_side: Side of the packed images [px]; others are resized.
         max_scenes: Pack this many scenes, the first in order of their names; None = all.
+        preparation: How images are resized, a key of ``preprocessing.PREPARATIONS``; "bilinear" also brings positions
+            to the image's edge, see ``trace_targets.increments_of_traces``.
+        horizon: Steps of a trace that are kept, shorter ones being filled up with unknown ones; None = all the steps of
+            the first sample, which the others must have, too.
 
     Raises:
         EpisodeError: A file is damaged, or samples differ in size.
     """
-    scenes, texts, images, samples = _plan(source, max_scenes)
+    if preparation not in PREPARATIONS:
+        raise PackedDatasetError(
+            f"no preparation {preparation!r}; there is {', '.join(sorted(PREPARATIONS))}"
+        )
+    scenes, episodes, images, samples = _plan(source, max_scenes)
     first = samples[0].episode.traces(samples[0].stem)
     sizes = PackedSizes(
-        image_side=image_side, points=first.traces.shape[0], horizon=first.traces.shape[1] - 1
+        image_side=image_side,
+        points=first.traces.shape[0],
+        horizon=horizon or first.traces.shape[1] - 1,
+        preparation=preparation,
     )
     output.mkdir(parents=True, exist_ok=True)
     (output / INDEX_FILE).unlink(missing_ok=True)
@@ -201,7 +319,8 @@ def pack_dataset(
         _Task(_pack_images, output, sizes, i, images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)
     ]
     tasks += [
-        _Task(_pack_samples, output, sizes, i, samples[i : i + CHUNK]) for i in range(0, len(samples), CHUNK)
+        _Task(_pack_any if horizon else _pack_equal, output, sizes, i, samples[i : i + CHUNK])
+        for i in range(0, len(samples), CHUNK)
     ]
     with tqdm(total=len(images) + len(samples), unit="file", desc="packing") as progress:
         for packed in _run_tasks(tasks, jobs or os.cpu_count() or 1):
@@ -209,18 +328,21 @@ def pack_dataset(
     index = {
         "format": FORMAT_VERSION,
         "sizes": vars(sizes),
-        "images": len(images),
+        "images": [vars(_described(job)) for job in images],
         "samples": len(samples),
         "scenes": scenes,
-        "texts": texts,
+        "episodes": [vars(episode) for episode in episodes],
     }
-    (output / INDEX_FILE).write_text(json.dumps(index), encoding="utf-8")
+    part = output / f"{INDEX_FILE}.part"
+    part.write_text(json.dumps(index), encoding="utf-8")
+    part.replace(output / INDEX_FILE)
     return PackedDataset.open(output)
 
 
-def scene_of(stem: str) -> str:
-    """Scene that an image belongs to: its stem without the last ``_`` part."""
-    return stem.rsplit("_", 1)[0]
+def increments_of(deltas: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Increments (..., horizon, 3) of positions relative to the start; NaN where unknown."""
+    positions = np.asarray(deltas, dtype=np.float32)
+    return np.diff(positions, axis=-2, prepend=np.zeros_like(positions[..., :1, :]))
 
 
 def _array_layout(
@@ -242,8 +364,8 @@ def _array_layout(
 
 def _plan(
     source: Path, max_scenes: int | None
-) -> tuple[list[str], list[list[str]], list[_ImageJob], list[_SampleJob]]:
-    """Which files go where: scenes, instruction texts, distinct images, samples in order of their images."""
+) -> tuple[list[str], list[PackedEpisode], list[_ImageJob], list[_SampleJob]]:
+    """Which files go where: scenes, episodes, distinct images, samples in order of their images."""
     episodes = EpisodeReader.find(source)
     stems = [(stem, number) for number, episode in enumerate(episodes) for stem in episode.stems()]
     scenes = sorted({scene_of(stem) for stem, _ in stems})[:max_scenes]
@@ -261,7 +383,13 @@ def _plan(
             images.append(_ImageJob(episode, stem))
         samples.append(_SampleJob(episode, stem, image_index[key], number))
     samples.sort(key=lambda job: job.image)
-    return scenes, [episode.instructions() for episode in episodes], images, samples
+    described = [PackedEpisode(episode.folder.name, episode.wordings()) for episode in episodes]
+    return scenes, described, images, samples
+
+
+def _described(job: _ImageJob) -> PackedImage:
+    episode, stem = job.episode, job.stem
+    return PackedImage(stem, episode.image_digest(stem), *episode.image_size(stem), episode.has_depth(stem))
 
 
 def _run_tasks(tasks: Sequence[_Task], workers: int) -> Iterator[int]:
@@ -288,36 +416,50 @@ def _content_digest(path: Path, known: dict[tuple[int, int], str]) -> str:
 def _pack_images(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_ImageJob]) -> None:
     colour = np.load(output / "colour.npy", mmap_mode="r+")
     depth = np.load(output / "depth.npy", mmap_mode="r+")
-    side = sizes.image_side
+    preparation, side = PREPARATIONS[sizes.preparation], sizes.image_side
     for i, job in enumerate(jobs, start=start):
-        image = job.episode.image(job.stem)
-        colour[i] = image if image.shape[:2] == (side, side) else resize_colour(image, side)
+        colour[i] = preparation.colour(job.episode.image(job.stem), side)
         measured = job.episode.depth(job.stem)
-        if measured is None:
-            depth[i] = 0.0
-        else:
-            depth[i] = measured if measured.shape == (side, side) else resize_depth(measured, side)
+        depth[i] = 0.0 if measured is None else preparation.depth(measured, side)
 
 
-def _pack_samples(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob]) -> None:
+def _pack_equal(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob]) -> None:
+    """Pack samples that all have the packed horizon."""
+    _pack_samples(output, sizes, start, jobs, all_steps=True)
+
+
+def _pack_any(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob]) -> None:
+    """Pack the first steps of samples that may be longer or shorter."""
+    _pack_samples(output, sizes, start, jobs, all_steps=False)
+
+
+def _pack_samples(
+    output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob], all_steps: bool
+) -> None:
     names = ("deltas", "start_depth", "point_kinds", "target_uvz")
     arrays = {name: np.load(output / f"{name}.npy", mmap_mode="r+") for name in names}
     for i, job in enumerate(jobs, start=start):
-        sample = job.episode.traces(job.stem)
-        expected = (sizes.points, sizes.horizon + 1)
-        if sample.traces.shape[:2] != expected:
+        sample, path = job.episode.traces(job.stem), job.episode.sample_path(job.stem)
+        points, steps = sample.traces.shape[:2]
+        if points != sizes.points or (all_steps and steps != sizes.horizon + 1):
             raise EpisodeError(
-                job.episode.folder / "samples" / f"{job.stem}.npz",
-                f"traj of (points, steps) = {expected} as in the other samples",
-                str(sample.traces.shape[:2]),
+                path,
+                f"traj of (points, steps) = {(sizes.points, sizes.horizon + 1)} as in the other samples",
+                str((points, steps)),
             )
-        _store(arrays, i, sample, *job.episode.image_size(job.stem))
+        width, height = job.episode.image_size(job.stem)
+        grid_side_of(sample.keypoints, width, height, path)
+        _store(arrays, i, sample, sizes, width, height)
 
 
-def _store(arrays: dict[str, NDArray], i: int, sample: EpisodeTraces, width: int, height: int) -> None:
-    scale = np.array([width, height, 1.0], np.float32)
-    half_pixel = np.array([0.5, 0.5, 0.0], np.float32)
-    arrays["deltas"][i] = (sample.traces[:, 1:] - sample.traces[:, :1]) / scale
+def _store(
+    arrays: dict[str, NDArray], i: int, sample: EpisodeTraces, sizes: PackedSizes, width: int, height: int
+) -> None:
+    positions = sample.traces[:, : sizes.horizon + 1] / np.array([width, height, 1.0], np.float32)
+    if sizes.preparation == "bilinear":
+        positions[..., :2] = np.clip(positions[..., :2], 0.0, 1.0)
+    arrays["deltas"][i] = np.nan
+    arrays["deltas"][i, :, : positions.shape[1] - 1] = positions[:, 1:] - positions[:, :1]
     arrays["start_depth"][i] = sample.traces[:, 0, 2]
     arrays["point_kinds"][i] = sample.point_kinds
-    arrays["target_uvz"][i] = (sample.target_uvz + half_pixel) / scale
+    arrays["target_uvz"][i] = fractions_of_pixels(sample.target_uvz, width, height)

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tracegen_model.data.augmentation import ColourJitter, DepthJitter, WordAugmentation
-from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError
-from tracegen_model.data.statistics import increments_of
+from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, increments_of
 from tracegen_model.network.nano.config import NanoConfig
 from tracegen_model.network.nano.nano_tracegen import colour_from_bytes
 from tracegen_model.network.nano.text_tokens import pad_word_ids, word_id, words_of
