@@ -285,7 +285,8 @@ class _Run:
         truth = self._truth(batch, [placed.image for placed in made])
         condition, points = demonstrations.condition_and_points(self._network, batch)
         null = null_condition(self._network, batch, tuple(self._samplers.values()))
-        condition, null = repeat_condition(condition, self._draws), repeat_condition(null, self._draws)
+        condition = repeat_condition(condition, self._draws)
+        null = None if null is None else repeat_condition(null, self._draws)
         seeds = [noise_seed(self._seed, str(key), draw) for key in batch.keys for draw in range(self._draws)]
         noise = draw_noise(self._network.config, seeds, self._device)
         for name, how in self._samplers.items():

@@ -66,4 +66,5 @@ def wilson_interval(successes: int, trials: int) -> Interval | None:
     share, z2 = successes / trials, NORMAL_QUANTILE**2
     centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     half = sqrt(share * (1 - share) / trials + z2 / (4 * trials**2)) * NORMAL_QUANTILE / (1 + z2 / trials)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low = 0.0 if successes == 0 else centre - half
+    return low, 1.0 if successes == trials else centre + half
