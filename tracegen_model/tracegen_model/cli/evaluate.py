@@ -1,57 +1,309 @@
-"""``tracegen eval``: measure a checkpoint."""
+"""``tracegen eval``: measure a checkpoint, and write a report about it."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
+import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tracegen_model.runtime.checkpoints import find_checkpoint
+
+if TYPE_CHECKING:
+    from tracegen_model.evaluation.evaluation import Evaluation, EvaluationCamera, SamplerSettings
+    from tracegen_model.evaluation.measured_data import MeasuredData
+    from tracegen_model.evaluation.report import Example
+    from tracegen_model.network.checkpoint_config import CheckpointConfig
+    from tracegen_model.network.trace_network import TraceNetwork
+    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
+
+TOWERS = ("dinov3", "siglip", "t5")
+"""Pretrained encoders that can be named."""
+
+logger = logging.getLogger(__name__)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command to ``commands``."""
-    evaluate = commands.add_parser("eval", help="measure a checkpoint on held-out scenes of a packed dataset")
-    evaluate.add_argument("checkpoint", help="checkpoint's folder, or name of a shipped one")
-    evaluate.add_argument("--data", type=Path, required=True, help="packed dataset")
-    evaluate.add_argument(
-        "--scenes", type=int, default=100, help="the last scenes are measured (default: %(default)s)"
+    parser = commands.add_parser(
+        "eval",
+        help="measure a checkpoint on a dataset, and write a report",
+        description="Measure a checkpoint's traces beside those of no motion and of mean motion.",
     )
-    evaluate.add_argument(
-        "--steps", type=int, nargs="+", default=[10, 4, 1], help="Euler steps (default: 10 4 1)"
+    parser.add_argument("checkpoint", help="checkpoint's folder, or name of a shipped one")
+    parser.add_argument("datasets", type=Path, nargs="+", help="folders of episodes, or one packed dataset")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="write report.html and measures.json to this folder"
     )
-    evaluate.add_argument("--threads", type=int, default=0, help="threads of torch (default: its own choice)")
-    evaluate.add_argument("--json", type=Path, default=None, help="write the measures here, too")
-    evaluate.set_defaults(run=_evaluate)
+
+    data = parser.add_argument_group("samples; unless said otherwise as in the checkpoint's training")
+    data.add_argument(
+        "--split",
+        choices=("all", "validation", "training"),
+        default=None,
+        help="side of the split to measure (default: all, or validation where a share or a number is given)",
+    )
+    data.add_argument(
+        "--validation-share", type=float, default=None, help="share of the scenes that is held out"
+    )
+    data.add_argument(
+        "--validation-last", type=int, default=None, help="hold out this many scenes, the last ones"
+    )
+    data.add_argument(
+        "--split-by", choices=("episode", "stem"), default=None, help="what no split goes through"
+    )
+    data.add_argument("--split-seed", type=int, default=None, help="seed of a split by share")
+    data.add_argument(
+        "--limit", type=int, default=None, help="measure so many samples at most, spread evenly"
+    )
+    data.add_argument(
+        "--keep-all", action="store_true", help="measure very short and motionless samples, too"
+    )
+    data.add_argument("--skip-broken", action="store_true", help="go on without broken files")
+    data.add_argument(
+        "--index-cache", type=Path, default=None, help="folder that keeps the index of the episodes"
+    )
+    data.add_argument(
+        "--wordings",
+        choices=("first", "all"),
+        default="first",
+        help="wordings to measure (default: %(default)s)",
+    )
+
+    sampling = parser.add_argument_group("sampling")
+    sampling.add_argument(
+        "--steps", type=int, nargs="+", default=None, help="steps (default: the checkpoint's)"
+    )
+    sampling.add_argument("--method", default="euler", help="sampling method (default: %(default)s)")
+    sampling.add_argument(
+        "--guidance", type=float, default=1.0, help="guidance; 1 = none (default: %(default)s)"
+    )
+    sampling.add_argument(
+        "--samples", type=int, default=1, help="traces drawn for each task (default: %(default)s)"
+    )
+    sampling.add_argument("--seed", type=int, default=0, help="seed of the noise (default: %(default)s)")
+
+    machine = parser.add_argument_group("camera, encoders and machine")
+    machine.add_argument(
+        "--camera", type=Path, default=None, help="YAML or JSON file with the camera's intrinsics"
+    )
+    machine.add_argument(
+        "--encoders",
+        nargs="+",
+        default=(),
+        metavar="TOWER=PLACE",
+        help=f"where pretrained encoders are, {', '.join(TOWERS)}: a file, a folder or a name at Hugging Face",
+    )
+    machine.add_argument(
+        "--random-encoders", action="store_true", help="random encoders, for tests and timing only"
+    )
+    machine.add_argument(
+        "--batch", type=int, default=16, help="traces sampled together (default: %(default)s)"
+    )
+    machine.add_argument("--device", default=None, help="device of torch (default: a GPU where there is one)")
+    machine.add_argument("--threads", type=int, default=0, help="threads of torch (default: its own choice)")
+    parser.set_defaults(run=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    measures = measure(
-        find_checkpoint(options.checkpoint), options.data, options.scenes, options.steps, options.threads
-    )
-    text = json.dumps(measures, indent=2)
-    print(text)
-    if options.json is not None:
-        options.json.write_text(text + "\n", encoding="utf-8")
-
-
-def measure(
-    folder: Path, data: Path, scenes: int, steps: Sequence[int], threads: int
-) -> dict[str, dict[str, float]]:
-    """Measures of the checkpoint in ``folder`` on the last scenes of a packed dataset, by number of Euler steps."""
     import torch
 
-    from tracegen_model.data.packed_dataset import PackedDataset
+    from tracegen_model.evaluation.baselines import mean_motion
+    from tracegen_model.evaluation.evaluation import SamplerSettings
+    from tracegen_model.evaluation.evaluator import evaluate
+    from tracegen_model.evaluation.measured_data import DataChoice, open_measured_data
     from tracegen_model.network.checkpoint import load_checkpoint
-    from tracegen_model.training.evaluation import evaluate
+    from tracegen_model.network.checkpoint_config import CheckpointConfig
+    from tracegen_model.network.samplers import require_guidance, sampling_method
 
-    if threads:
-        torch.set_num_threads(threads)
-    config, network = load_checkpoint(folder)
-    dataset = PackedDataset.open(data)
-    images = dataset.images_of_scenes(max(0, len(dataset.scenes) - scenes), len(dataset.scenes))
-    return {
-        f"{count} steps": evaluate(network, dataset, images, config.increment_scale, steps=count)
-        for count in steps
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    folder = find_checkpoint(options.checkpoint)
+    config = CheckpointConfig.load(folder)
+    sampling_method(options.method)
+    require_guidance(options.guidance, config.condition_dropout)
+    camera = _camera(options.camera)
+    samplers = [
+        SamplerSettings(options.method, steps, options.guidance)
+        for steps in dict.fromkeys(options.steps or [config.sampler_steps])
+    ]
+    data = open_measured_data(
+        DataChoice(
+            folders=options.datasets,
+            split=options.split,
+            split_by=options.split_by,
+            validation_share=options.validation_share,
+            validation_last=options.validation_last,
+            split_seed=options.split_seed,
+            keep_all=options.keep_all,
+            skip_broken=options.skip_broken,
+            index_cache=options.index_cache,
+            limit=options.limit,
+        ),
+        config,
+    )
+    config, network = load_checkpoint(folder, _encoders(options))
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    network = network.to(device)
+    evaluation = evaluate(
+        network,
+        data.dataset,
+        data.indices,
+        config.increment_scale,
+        samplers,
+        draws=options.samples,
+        seed=options.seed,
+        camera=camera,
+        mean_motion=mean_motion(data.dataset, data.reference.tolist()),
+        wordings=options.wordings,
+        batch=options.batch,
+        notes=[*data.notes, *_notes(options)],
+        progress=True,
+    )
+    print(_summary(evaluation))
+    if options.out is not None:
+        facts = _facts(options, folder, config, network, data, evaluation)
+        path = _report(options.out, config, network, data, evaluation, facts)
+        logger.info("%s", path)
+
+
+def _camera(path: Path | None) -> EvaluationCamera:
+    from tracegen_model.evaluation.camera_file import read_camera
+    from tracegen_model.evaluation.evaluation import ASSUMED_CAMERA, EvaluationCamera
+
+    if path is None:
+        return ASSUMED_CAMERA
+    return EvaluationCamera(read_camera(path), source=str(path))
+
+
+def _encoders(options: argparse.Namespace) -> EncoderSource | None:
+    """Where pretrained encoders come from; None = where the checkpoint says."""
+    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
+
+    named: dict[str, str] = {}
+    for part in options.encoders:
+        tower, _, place = part.partition("=")
+        if tower not in TOWERS or not place:
+            raise ValueError(
+                f"--encoders: expected TOWER=PLACE with a tower of {', '.join(TOWERS)}, got {part!r}"
+            )
+        named[tower] = place
+    if not named and not options.random_encoders:
+        return None
+    return EncoderSource(random=options.random_encoders, **named)
+
+
+def _notes(options: argparse.Namespace) -> list[str]:
+    if not options.random_encoders:
+        return []
+    return ["The encoders are random: these errors say nothing about the checkpoint."]
+
+
+def _summary(evaluation: Evaluation) -> str:
+    """The measures as lines of text, a column for each predictor."""
+    from tracegen_model.evaluation.definitions import definition, format_value
+
+    names = evaluation.measures()
+    width = max(len(name) for name in names)
+    columns = [f"{name:>{max(len(name), 10)}}" for name in evaluation.tables]
+    lines = [f"{'':{width}}  " + "  ".join(columns)]
+    for name in names:
+        values = [
+            format_value(table.mean(name), definition(name).unit) if name in table.totals else ""
+            for table in evaluation.tables.values()
+        ]
+        cells = [f"{value:>{len(column)}}" for value, column in zip(values, columns, strict=True)]
+        lines.append(f"{name:{width}}  " + "  ".join(cells))
+    return "\n".join([*lines, *evaluation.notes])
+
+
+def _facts(
+    options: argparse.Namespace,
+    folder: Path,
+    config: CheckpointConfig,
+    network: TraceNetwork,
+    data: MeasuredData,
+    evaluation: Evaluation,
+) -> dict[str, dict[str, str]]:
+    """What was measured and how, by heading."""
+    import platform
+
+    import torch
+
+    from tracegen_model.network.samplers import evaluations
+
+    device = next(network.parameters()).device
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    camera = evaluation.camera
+    checkpoint = {
+        "name": config.name,
+        "folder": str(folder),
+        "network": f"{config.preset} ({config.architecture}), {parameters:,} parameters",
+        "increment scale": ", ".join(f"{part:.6g}" for part in config.increment_scale),
+        **{f"SHA-256 of {name}": digest for name, digest in config.sha256.items()},
+        **{f"SHA-256 of the encoder {name}": digest for name, digest in config.encoders.items()},
     }
+    if options.random_encoders:
+        checkpoint["encoders"] = "random"
+    scenes = len({task.scene for task in evaluation.tasks})
+    measured = {
+        "tasks": f"{len(evaluation.tasks)} of {scenes} scenes",
+        "wordings": options.wordings,
+        **data.facts,
+    }
+    sampling = {
+        name: f"{evaluations(how.method, how.steps)} evaluations of the network, "
+        f"{1000.0 * evaluation.seconds[name] / len(evaluation.tasks):.1f} ms for each task"
+        for name, how in evaluation.samplers.items()
+    }
+    sampling |= {"traces drawn for each task": str(evaluation.draws), "seed": str(evaluation.seed)}
+    k = camera.intrinsics
+    numbers = f"fx {k.fx:g}, fy {k.fy:g}, cx {k.cx:g}, cy {k.cy:g} px at {k.width}x{k.height}"
+    return {
+        "Checkpoint": checkpoint,
+        "Samples": measured,
+        "Sampling": sampling,
+        "Camera": {"intrinsics": numbers, "source": ("assumed: " if camera.assumed else "") + camera.source},
+        "Machine": {
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
+            "software": f"Python {platform.python_version()}, torch {torch.__version__}",
+        },
+    }
+
+
+def _report(
+    folder: Path,
+    config: CheckpointConfig,
+    network: TraceNetwork,
+    data: MeasuredData,
+    evaluation: Evaluation,
+    facts: dict[str, dict[str, str]],
+) -> Path:
+    from tracegen_model.evaluation.report import choose_examples, write_report
+
+    sampler = evaluation.samplers[evaluation.network]
+    examples = {
+        how: [_example(row, config, network, data, evaluation, sampler) for row in rows]
+        for how, rows in choose_examples(evaluation).items()
+    }
+    return write_report(folder, f"{config.name}: evaluation", evaluation, examples, facts)
+
+
+def _example(
+    row: int,
+    config: CheckpointConfig,
+    network: TraceNetwork,
+    data: MeasuredData,
+    evaluation: Evaluation,
+    sampler: SamplerSettings,
+) -> Example:
+    import dataclasses
+
+    from tracegen_model.evaluation.drawings import draw_truth_and_prediction
+    from tracegen_model.evaluation.evaluator import predict
+    from tracegen_model.evaluation.report import Example
+
+    task = evaluation.tasks[row]
+    item = dataclasses.replace(data.dataset[task.index], sentence=task.sentence)
+    increments = predict(network, [item], config.increment_scale, sampler, seed=evaluation.seed)[0]
+    return Example(row, draw_truth_and_prediction(item, increments))

@@ -135,11 +135,11 @@ def definition(name: str) -> Definition:
 
 
 def format_value(value: float, unit: str) -> str:
-    """A value with as many digits as are worth reading: two decimals, percentages with one, tiny ones in powers of 10."""
+    """A value with as many digits as are worth reading; a dash where there is none."""
     if value != value:
         return "–"
     if unit == "%":
         return f"{100.0 * value:.1f}"
-    if value != 0.0 and abs(value) < 0.01:
+    if unit == "" or 0.0 < abs(value) < 0.01:
         return f"{value:.2e}"
     return f"{value:.2f}" if abs(value) < 100.0 else f"{value:.0f}"

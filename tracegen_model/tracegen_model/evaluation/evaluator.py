@@ -60,6 +60,7 @@ def evaluate(
     mean_motion: NDArray[np.float32] | None = None,
     wordings: str = "first",
     batch: int = DEFAULT_BATCH,
+    notes: Sequence[str] = (),
     progress: bool = False,
 ) -> Evaluation:
     """Errors of ``network`` on samples of ``dataset``.
@@ -82,6 +83,7 @@ def evaluate(
             None = leave that baseline out.
         wordings: ``first`` = the instruction that each sample comes with; ``all`` = one task for each of its wordings.
         batch: Traces sampled together.
+        notes: What readers of the figures should know.
         progress: Show a progress bar.
 
     Raises:
@@ -98,7 +100,7 @@ def evaluate(
         raise EvaluationError(f"wordings must be one of {', '.join(WORDINGS)}, got {wordings!r}")
     network.eval()
     scale = torch.as_tensor(list(increment_scale), dtype=torch.float32)
-    run = _Run(network, scale, samplers, draws, seed, camera, mean_motion)
+    run = _Run(network, scale, samplers, draws, seed, camera, mean_motion, notes)
     tasks = _tasks(dataset, chosen, wordings, network.config)
     bar = tqdm(total=len(chosen), unit="sample", desc="evaluating", disable=not progress)
     with torch.no_grad(), bar:
@@ -264,7 +266,9 @@ class _Run:
         seed: int,
         camera: EvaluationCamera,
         mean_motion: NDArray[np.float32] | None,
+        notes: Sequence[str],
     ) -> None:
+        self._given_notes = notes
         self._network, self._draws, self._seed, self._camera = network, draws, seed, camera
         self._device = next(network.parameters()).device
         self._scale = scale.to(self._device)
@@ -329,7 +333,7 @@ class _Run:
         )
 
     def _notes(self) -> list[str]:
-        notes = []
+        notes = list(self._given_notes)
         if self._without_metres:
             notes.append(
                 f"{self._without_metres} of {len(self._tasks)} tasks have no depth where their traces start: "

@@ -157,8 +157,8 @@ def _tables(evaluation: Evaluation) -> list[dict[str, Any]]:
     parts = [
         (
             "Errors",
-            "Means over tasks; small print: 95 % confidence intervals, scenes drawn anew. The last columns say how many "
-            "times larger a baseline's error is than the network's.",
+            "Means over tasks; small print: 95 % confidence intervals, scenes drawn anew. The last columns say how "
+            "many times larger a baseline's error is than the network's.",
             displacements,
         ),
         ("Hand, objects and choices", "What demonstrations tell beside their traces.", others),
@@ -184,7 +184,9 @@ def _tables(evaluation: Evaluation) -> list[dict[str, Any]]:
 def _row(evaluation: Evaluation, name: str) -> dict[str, Any]:
     what = definition(name)
     cells = [
-        _cell(evaluation, name, predictor) if name in table.totals else {"value": "", "interval": ""}
+        _cell(evaluation, name, predictor)
+        if name in table.totals
+        else {"value": "", "interval": "", "best": False}
         for predictor, table in evaluation.tables.items()
     ]
     means = [table.mean(name) if name in table.totals else np.nan for table in evaluation.tables.values()]
@@ -208,7 +210,7 @@ def _cell(
     interval = ""
     if found.interval is not None:
         interval = " – ".join(format_value(end, unit) for end in found.interval)
-    return {"value": format_value(found.mean, unit), "interval": interval}
+    return {"value": format_value(found.mean, unit), "interval": interval, "best": False}
 
 
 def _plots(evaluation: Evaluation) -> list[dict[str, str]]:
@@ -224,7 +226,7 @@ def _plots(evaluation: Evaluation) -> list[dict[str, str]]:
         made.append(
             {
                 "svg": plots.plot_steps(curves, unit),
-                "caption": "Error along the trace: mean over the tasks' moving points whose truth is known at that step.",
+                "caption": "Error along the trace: mean over moving points whose truth is known at that step.",
             }
         )
     values = {predictor: table.values(name) for predictor, table in evaluation.tables.items()}
