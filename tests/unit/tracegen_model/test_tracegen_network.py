@@ -129,24 +129,39 @@ def test_every_trained_tensor_gets_a_gradient_and_no_frozen_one(network: TraceGe
             assert parameter.grad is None, name
 
 
-def test_a_sentence_is_encoded_once(network: TraceGen, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded: list[str] = []
+@pytest.fixture
+def encoded(network: TraceGen, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the text tower encodes, call by call."""
+    calls: list[list[str]] = []
     tokeniser = network.t5.tokeniser
 
     class Listening:
         def __call__(self, sentences: list[str]) -> Tensor:
-            encoded.extend(sentences)
+            calls.append(list(sentences))
             return tokeniser(sentences)
 
     monkeypatch.setattr(network.t5, "tokeniser", Listening())
+    return calls
+
+
+def test_a_sentence_is_encoded_once_and_by_itself(network: TraceGen, encoded: list[list[str]]) -> None:
     first = network.t5(["push", "pull", "push"])
     again = network.t5(["pull", "push", "lift"])
-    assert encoded == ["push", "pull", "lift"]
+    assert encoded == [["push"], ["pull"], ["lift"]]
     assert torch.equal(first[1], again[0]) and torch.equal(first[2], again[1])
-    network.t5([f"sentence {index}" for index in range(REMEMBERED_SENTENCES)])
+
+
+def test_the_least_recently_used_sentence_is_forgotten_first(
+    network: TraceGen, encoded: list[list[str]]
+) -> None:
+    sentences = [f"sentence {index}" for index in range(REMEMBERED_SENTENCES)]
+    network.t5.features(sentences)
+    network.t5.features([sentences[0], "one too many"])
     encoded.clear()
-    network.t5(["push", f"sentence {REMEMBERED_SENTENCES - 1}"])
-    assert encoded == ["push"]
+    network.t5.features([sentences[0], sentences[2], "one too many"])
+    assert encoded == []
+    network.t5.features([sentences[1]])
+    assert encoded == [[sentences[1]]]
 
 
 def test_features_of_a_sentence_do_not_depend_on_those_beside_it(network: TraceGen) -> None:

@@ -71,11 +71,8 @@ class TextTower(nn.Module):
         together = 1 if device.type == "cpu" else max(len(missing), 1)
         for start in range(0, len(missing), together):
             part = missing[start : start + together]
-            # What is remembered in inference mode is used in training later.
-            with torch.inference_mode(False):
-                encoded = [features.clone() for features in self._encode(part)]
-            for sentence, features in zip(part, encoded, strict=True):
-                found[sentence] = self._remembered[sentence, device, precision] = features
+            for sentence, features in zip(part, self._encode(part), strict=True):
+                found[sentence] = self._remembered[sentence, device, precision] = features.clone()
         while len(self._remembered) > REMEMBERED_SENTENCES:
             self._remembered.popitem(last=False)
         return torch.stack([found[sentence] for sentence in sentences])
