@@ -1,230 +1,325 @@
-"""Trains a TraceGen network on a packed dataset."""
+"""One training run, from a network and data to a checkpoint, on one process or several."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
+import math
 import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-import torch._inductor.config
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
-from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError
-from tracegen_model.data.statistics import increment_std
-from tracegen_model.network import flow
 from tracegen_model.network.checkpoint import save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig
-from tracegen_model.network.config_error import NetworkConfigError
-from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
-from tracegen_model.network.presets import PRESETS
-from tracegen_model.training.batches import Batch, BatchMaker
-from tracegen_model.training.config import TrainingConfig
-from tracegen_model.training.evaluation import evaluate
-from tracegen_model.training.objective import point_losses, point_weights
-from tracegen_model.training.schedules import ema_decay, learning_rate, pure_noise_share
-from tracegen_model.training.training_state import TrainingProgress, load_training_state, save_training_state
+from tracegen_model.training.batch_plan import BatchPlan, micro_batches
+from tracegen_model.training.interruption import Interruption, listen_for_interruption
+from tracegen_model.training.objectives.objective import Losses, Objective
+from tracegen_model.training.optimiser import make_optimiser, set_learning_rate
+from tracegen_model.training.ranks import Ranks
+from tracegen_model.training.run_config import RunConfig
+from tracegen_model.training.run_folder import RunFolder
+from tracegen_model.training.run_log import RunLog
+from tracegen_model.training.schedules import average_decay
+from tracegen_model.training.training_batch import TrainingBatch, TrainingBatches, load_batches
+from tracegen_model.training.training_data import TrainingData
+from tracegen_model.training.training_state import TrainingProgress, TrainingState
+from tracegen_model.training.validation import MAIN_MEASURE, Validation
+from tracegen_model.training.weight_average import WeightAverage
 
 logger = logging.getLogger(__name__)
 
-LOG_FILE = "log.jsonl"
-"""One JSON object a line: losses on the way, and evaluations."""
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Types of ``hardware.precision``."""
 
-LOG_EVERY = 50
-"""Steps between lines of the log."""
 
-STEP_LENGTH_M = 0.0125
-"""Hand motion of a step in the demonstrations [m of arc length]; see ``fr3_sim.demonstrations``."""
-
-SAMPLER_STEPS = 4
-"""Euler steps that checkpoints recommend: more measured no better."""
-
-BETAS = (0.9, 0.97)
-"""Memory of AdamW: short, because runs are."""
+class NonFiniteError(ValueError):
+    """A loss or a gradient is infinite or not a number."""
 
 
 class Trainer:
-    """One run: from a packed dataset and a preset to a checkpoint.
+    """One run.
 
     Args:
-        dataset: What to learn from; its last scenes are held out.
-        preset: Key of ``network.config.PRESETS``.
-        config: Settings.
-        output: Folder for checkpoint, training state and log.
-        name: Name that the checkpoint carries.
-        data: Description of the data for the checkpoint's config.
-        resume: Go on with the run in ``output``.
+        config: Its settings.
+        data: What it learns from.
+        objective: What it minimises, and the network that it trains.
+        checkpoint: What the checkpoint will be.
+        folder: The run's folder.
+        ranks: The processes of the run.
+        resume: Go on from the folder's latest save.
+
+    Raises:
+        CheckpointError: There is nothing to resume, or it does not fit.
+        TrainingDataError: The data do not fit the network.
     """
 
     def __init__(
         self,
-        dataset: PackedDataset,
-        preset: str,
-        config: TrainingConfig,
-        output: Path,
-        name: str,
-        data: str = "",
+        config: RunConfig,
+        data: TrainingData,
+        objective: Objective,
+        checkpoint: CheckpointConfig,
+        folder: Path,
+        ranks: Ranks,
         resume: bool = False,
     ) -> None:
-        if preset not in PRESETS:
-            raise NetworkConfigError(f"no preset {preset!r}; there is {', '.join(sorted(PRESETS))}")
-        if config.held_out_scenes >= len(dataset.scenes):
-            raise PackedDatasetError(
-                f"{config.held_out_scenes} scenes are to be held out of {len(dataset.scenes)}: nothing is left"
-            )
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        torch.manual_seed(config.seed)
-        self._dataset, self._config, self._output = dataset, config, output
-        self._device = choose_device(config.device)
-        self._network = NanoTraceGen(PRESETS[preset]).to(self._device)
-        self._network.encoder.to(memory_format=torch.channels_last)
-        self._average = {key: value.clone() for key, value in self._network.state_dict().items()}
-        self._averaged = [(key, value) for key, value in self._network.state_dict().items()]
-        self._optimiser = self._make_optimiser()
-        scenes = len(dataset.scenes)
-        self._training_images = dataset.images_of_scenes(0, scenes - config.held_out_scenes)
-        self._held_out_images = dataset.images_of_scenes(scenes - config.held_out_scenes, scenes)
-        std = increment_std(dataset)
-        self._std = torch.tensor(std, device=self._device)
-        self._checkpoint = CheckpointConfig(
-            name=name,
-            preset=preset,
-            network=PRESETS[preset],
-            increment_scale=std,
-            step_length_m=STEP_LENGTH_M,
-            sampler_steps=SAMPLER_STEPS,
-            training={"data": data, "settings": dataclasses.asdict(config)},
-        )
-        output.mkdir(parents=True, exist_ok=True)
+        data.require_fit(checkpoint.network)
+        self._config, self._data, self._objective, self._checkpoint = config, data, objective, checkpoint
+        self._ranks, self._folder = ranks, RunFolder(folder)
+        optimisation = config.optimisation
+        objective.to(ranks.device)
+        weights = objective.trained_tensors()
+        self._weights = list(weights.values())
+        self._average = WeightAverage(weights)
+        self._optimiser = make_optimiser(optimisation, weights)
+        self._scaler = torch.amp.GradScaler(ranks.device.type, enabled=config.hardware.precision == "float16")
+        self._state = TrainingState(weights, self._average.tensors, self._optimiser, self._scaler)
+        self._data_digest = data.digest()
         self._progress = TrainingProgress()
         if resume:
-            self._progress = load_training_state(output, self._network, self._average, self._optimiser)
-        else:
-            (output / LOG_FILE).unlink(missing_ok=True)
-        self._transformer = self._network.transformer
-        self._conditioner = self._network.conditioner
-        if config.compile:
-            # Hashing precompiled headers calls openssl, which the libraries of a ROS environment can break.
-            torch._inductor.config.cpp_cache_precompile_headers = False
-            self._transformer = torch.compile(self._transformer)  # type: ignore[assignment]
-            self._conditioner = torch.compile(self._conditioner)  # type: ignore[assignment]
+            self._progress = self._state.load(self._folder.resume(), self._data_digest)
+        self._plan = BatchPlan(
+            data.training,
+            optimisation.batch,
+            config.seed,
+            data.images() if optimisation.group_images else None,
+        )
+        self._parts = micro_batches(optimisation.batch, ranks.rank, ranks.count, optimisation.micro_batch)
+        self._validation = Validation(config.validation, data, checkpoint, config.seed)
+        self._module: nn.Module = objective
+        if ranks.count > 1:
+            self._module = DistributedDataParallel(
+                objective, device_ids=[ranks.device] if ranks.device.type == "cuda" else None
+            )
+        self._last_validation: tuple[int, float] = (self._progress.step, self._progress.elapsed_s)
+        self._last_save = self._last_validation
+
+    @property
+    def progress(self) -> TrainingProgress:
+        """How far the run is."""
+        return self._progress
 
     def run(self) -> CheckpointConfig:
-        """Train until the budget is spent; returns the config of the checkpoint in the output folder."""
-        config = self._config
-        rng = np.random.default_rng([config.seed, self._progress.step])
-        batches = BatchMaker(self._dataset, self._network.config).training(
-            self._training_images, config.batch, rng
-        )
-        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        began = time.monotonic() - self._progress.elapsed_s
-        evaluated = time.monotonic()
-        recent: list[dict[str, float]] = []
-        bar = tqdm(total=100.0, unit="%", desc="training", bar_format="{l_bar}{bar}| {elapsed} {postfix}")
-        self._network.train()
-        while (share := self._share_done(time.monotonic() - began)) < 1.0:
-            losses = self._step(next(batches).to(self._device), share, noise)
-            recent.append({name: float(value) for name, value in losses.items()})
-            self._progress = TrainingProgress(
-                self._progress.step + 1, time.monotonic() - began, self._progress.samples + config.batch
-            )
-            if self._progress.step % LOG_EVERY == 0:
-                mean = {key: float(np.mean([entry[key] for entry in recent])) for key in recent[0]}
-                recent.clear()
-                rate = self._progress.samples / self._progress.elapsed_s
-                self._log({"kind": "losses", **mean, "samples_per_s": rate})
-                bar.n = 100.0 * share
-                bar.set_postfix(
-                    {key: f"{value:.3f}" for key, value in mean.items()} | {"samples/s": f"{rate:.0f}"}
-                )
-            if time.monotonic() - evaluated > config.evaluate_every_s:
-                self._save()
-                measures = self.evaluate(config.evaluation_images)
-                self._log({"kind": "evaluation", **measures})
-                logger.info("%s", summary(measures))
-                self._network.train()
-                evaluated = time.monotonic()
-        bar.close()
-        self._save()
+        """Train until the budget is spent or somebody interrupts; returns the config of the checkpoint that is saved.
+
+        Raises:
+            NonFiniteError: A loss or a gradient is not finite, and the config says to stop then.
+        """
+        log = None
+        if self._ranks.is_main:
+            log = RunLog(self._folder.path, self._config, self._progress.step)
+        try:
+            with listen_for_interruption() as interruption:
+                self._run(log, interruption)
+        finally:
+            if log is not None:
+                log.close()
         return self._checkpoint
 
-    def evaluate(self, images: int | None = None, steps: int = SAMPLER_STEPS) -> dict[str, float]:
-        """Measures of the averaged weights on held-out images (all, or this many spread evenly)."""
-        network = NanoTraceGen(self._network.config).to(self._device)
-        network.load_state_dict(self._average)
-        held_out = self._held_out_images
-        if images is not None and images < len(held_out):
-            held_out = held_out[np.linspace(0, len(held_out) - 1, images).astype(int)]
-        return evaluate(network, self._dataset, held_out, self._checkpoint.increment_scale, steps)
+    def _run(self, log: RunLog | None, interruption: Interruption) -> None:
+        settings = self._config
+        batches = load_batches(
+            TrainingBatches(self._data.dataset, self._plan, settings.augmentation, settings.seed),
+            self._remaining_parts(),
+            settings.data.workers,
+            settings.data.prefetch,
+        )
+        if settings.validation.at_start and self._progress.step == 0:
+            self._validate(log)
+        self._objective.train()
+        began = time.monotonic() - self._progress.elapsed_s
+        recent: list[dict[str, float]] = []
+        bar = self._progress_bar()
+        interrupted = False
+        while not interrupted and (share := self._share_done()) < 1.0:
+            losses = self._step([next(batches) for _ in self._parts], share)
+            # One sum tells every process the same: how long the main one has trained, and whether anybody is to stop.
+            shared = torch.tensor(
+                [
+                    time.monotonic() - began if self._ranks.is_main else 0.0,
+                    float(interruption.reason is not None),
+                ],
+                dtype=torch.float64,
+            )
+            elapsed_s, asked = self._ranks.sum(shared).tolist()
+            interrupted = asked > 0.0
+            self._progress = TrainingProgress(
+                self._progress.step + 1, elapsed_s, self._progress.samples + self._plan.batch
+            )
+            recent.append(losses)
+            if (
+                self._progress.step % settings.logging.every_steps == 0
+                or interrupted
+                or self._share_done() >= 1.0
+            ):
+                self._log_losses(log, bar, recent)
+            if self._due(
+                settings.validation.every_steps, settings.validation.every_minutes, self._last_validation
+            ):
+                # What is worth measuring is worth keeping, and measuring can fail.
+                self._save()
+                self._validate(log)
+            elif self._due(
+                settings.checkpoints.every_steps, settings.checkpoints.every_minutes, self._last_save
+            ):
+                self._save()
+        bar.close()
+        self._save()
+        if interrupted:
+            logger.info(
+                "interrupted (%s) and saved after step %d; go on with: tracegen train --resume %s",
+                interruption.reason or "by another process",
+                self._progress.step,
+                self._folder.path,
+            )
+        elif self._last_validation[0] != self._progress.step or not self._progress.step:
+            self._validate(log)
 
-    def _share_done(self, elapsed_s: float) -> float:
-        if self._config.minutes is not None:
-            return elapsed_s / (60.0 * self._config.minutes)
-        assert self._config.steps is not None
-        return self._progress.step / self._config.steps
+    def _remaining_parts(self) -> Iterator[tuple[int, int, int]]:
+        """This process's micro-batches of the steps that are left: (step, first position, last position)."""
+        step = self._progress.step
+        while True:
+            yield from ((step, first, last) for first, last in self._parts)
+            step += 1
 
-    def _step(self, batch: Batch, share: float, generator: torch.Generator) -> dict[str, Tensor]:
-        """One optimiser step; returns its losses."""
-        config, network = self._config, self._network
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate(config, self._progress.step, share)
-        clean = batch.increments / self._std
-        times = flow.draw_times(
-            len(clean), network.config.time_shift, pure_noise_share(config, share), generator
-        ).to(self._device)
-        noise = torch.randn(clean.shape, generator=generator).to(self._device)
-        features = network.encoder(batch.colour.contiguous(memory_format=torch.channels_last), batch.depth)
-        condition, points = self._conditioner(features.of_samples(batch.image_index), batch.words)
-        predicted = self._transformer(flow.mix(clean, noise, times), times, condition)
-        weights = point_weights(config, batch.point_kinds)
-        traces = flow.trace_loss(predicted, clean, batch.known, weights, times, config.position_weight)
-        found = point_losses(points, batch.target_uvz, network.conditioner.points.cell_places)
-        loss = traces + config.heat_weight * found.heat.sum() + config.point_weight * found.place
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        self._optimiser.step()
-        with torch.no_grad():
-            decay = ema_decay(config, self._progress.step)
-            for key, value in self._averaged:
-                self._average[key].lerp_(value, 1.0 - decay)
-        heat = dict(zip(("heat_object", "heat_zone", "heat_hand"), found.heat.detach(), strict=True))
-        return {"traces": traces.detach(), **heat, "place": found.place.detach()}
+    def _share_done(self) -> float:
+        """Share of the budget that is spent."""
+        budget = self._config.optimisation
+        if budget.minutes is not None:
+            return self._progress.elapsed_s / (60.0 * budget.minutes)
+        if budget.epochs is not None:
+            return self._progress.step / math.ceil(budget.epochs * self._plan.steps_per_epoch)
+        assert budget.steps is not None
+        return self._progress.step / budget.steps
 
-    def _make_optimiser(self) -> torch.optim.Optimizer:
-        matrices = [parameter for parameter in self._network.parameters() if parameter.ndim > 1]
-        vectors = [parameter for parameter in self._network.parameters() if parameter.ndim <= 1]
-        groups: list[dict[str, Any]] = [
-            {"params": matrices, "weight_decay": self._config.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=self._config.learning_rate, betas=BETAS)
-
-    def _save(self) -> None:
-        save_training_state(self._output, self._progress, self._network, self._average, self._optimiser)
-        training = {**self._checkpoint.training, **vars(self._progress)}
-        self._checkpoint = save_checkpoint(
-            self._output, dataclasses.replace(self._checkpoint, training=training, sha256={}), self._average
+    def _due(self, every_steps: int | None, every_minutes: float | None, last: tuple[int, float]) -> bool:
+        """Whether what was done ``last`` (step, elapsed time [s]) is to be done again."""
+        step, elapsed_s = last
+        return (every_steps is not None and self._progress.step - step >= every_steps) or (
+            every_minutes is not None and self._progress.elapsed_s - elapsed_s >= 60.0 * every_minutes
         )
 
-    def _log(self, entry: dict[str, Any]) -> None:
-        with (self._output / LOG_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**vars(self._progress), **entry}) + "\n")
+    def _step(self, parts: list[TrainingBatch], share: float) -> dict[str, float]:
+        """One optimiser step on this process's micro-batches; returns the losses of the whole batch."""
+        settings = self._config.optimisation
+        rate = set_learning_rate(self._optimiser, settings, self._progress.step, share)
+        totals = self._ranks.sum(torch.stack([self._objective.totals(part) for part in parts]).sum(0))
+        self._optimiser.zero_grad(set_to_none=True)
+        found = []
+        for i, part in enumerate(parts):
+            waits = i + 1 < len(parts) and isinstance(self._module, DistributedDataParallel)
+            with self._module.no_sync() if waits else nullcontext():  # type: ignore[operator]
+                losses: Losses = self._module(part.to(self._ranks.device), share, totals)
+                # Processes average their gradients; these losses are to be added up.
+                self._scaler.scale(losses.loss * self._ranks.count).backward()
+            found.append(losses)
+        terms = {name: self._summed(found, name) for name in found[0].terms}
+        values = self._ranks.sum(torch.stack([self._summed(found), *terms.values()]).double())
+        finite = bool(torch.isfinite(values[0]))
+        if finite:
+            self._scaler.unscale_(self._optimiser)
+            norm = float(nn.utils.clip_grad_norm_(self._weights, settings.clip))
+            # Half precision overflows now and then; the scaler skips such a step and scales less.
+            finite = math.isfinite(norm) or self._scaler.is_enabled()
+        if not finite:
+            self._report_non_finite(parts, found, float(values[0]))
+            return {}
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        self._average.update(average_decay(settings, self._progress.step))
+        return {
+            **dict(zip(("loss", *terms), values.tolist(), strict=True)),
+            "gradient_norm": norm,
+            "learning_rate": rate,
+        }
 
+    @staticmethod
+    def _summed(found: list[Losses], term: str | None = None) -> Tensor:
+        return torch.stack(
+            [losses.loss.detach() if term is None else losses.terms[term] for losses in found]
+        ).sum()
 
-def choose_device(name: str) -> torch.device:
-    """The device called ``name``; "auto" is CUDA where there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    def _report_non_finite(self, parts: list[TrainingBatch], found: list[Losses], loss: float) -> None:
+        """Say which samples gave a loss that is not finite; raises NonFiniteError unless such steps are skipped."""
+        keys = [
+            str(key)
+            for part, losses in zip(parts, found, strict=True)
+            for key, finite in zip(part.samples.keys, torch.isfinite(losses.per_sample).tolist(), strict=True)
+            if not finite
+        ]
+        named = sorted({key for of_rank in self._ranks.gather(keys) for key in of_rank})
+        what = f"the loss is {loss}" if not math.isfinite(loss) else "the gradient is not finite"
+        message = (
+            f"step {self._progress.step + 1}: {what}; "
+            + (f"samples: {', '.join(named)}" if named else "no sample stands out")
+            + "; look at them with `tracegen data inspect`, lower optimisation.learning_rate, or set "
+            "optimisation.non_finite=skip"
+        )
+        self._optimiser.zero_grad(set_to_none=True)
+        if self._config.optimisation.non_finite == "stop":
+            raise NonFiniteError(message)
+        logger.warning("skipped: %s", message)
+
+    def _validate(self, log: RunLog | None) -> None:
+        """Measure the averaged weights; the main process does, the others wait."""
+        if log is not None and len(self._data.validation):
+            self._objective.eval()
+            with self._average.in_place():
+                found = self._validation.measure(self._objective, self._share_done())
+            self._objective.train()
+            log.values("validation", self._progress, found.measures)
+            for name, image in found.overlays.items():
+                log.image(name, self._progress, image)
+            logger.info("step %d: %s", self._progress.step, summary(found.measures))
+        self._ranks.wait()
+        self._last_validation = (self._progress.step, self._progress.elapsed_s)
+
+    def _save(self) -> None:
+        """Save weights, averages and everything else that the run needs to go on."""
+        training = {**self._checkpoint.training, **vars(self._progress)}
+        self._checkpoint = dataclasses.replace(self._checkpoint, training=training, sha256={})
+        if self._ranks.is_main:
+            self._folder.save(self._progress.step, self._write, self._config.checkpoints.keep)
+        self._ranks.wait()
+        self._last_save = (self._progress.step, self._progress.elapsed_s)
+
+    def _write(self, folder: Path) -> None:
+        self._checkpoint = save_checkpoint(folder, self._checkpoint, self._average.tensors)
+        self._state.save(folder, self._progress, self._data_digest)
+
+    def _progress_bar(self) -> tqdm:
+        hidden = not (self._ranks.is_main and self._config.logging.progress_bar)
+        return tqdm(
+            total=100.0,
+            initial=100.0 * self._share_done(),
+            unit="%",
+            desc=self._config.name,
+            bar_format="{l_bar}{bar}| {elapsed} {postfix}",
+            disable=hidden,
+        )
+
+    def _log_losses(self, log: RunLog | None, bar: tqdm, recent: list[dict[str, float]]) -> None:
+        """Log the mean of the ``recent`` losses, and forget them."""
+        steps = [losses for losses in recent if losses]
+        recent.clear()
+        if log is None or not steps:
+            return
+        mean = {name: math.fsum(losses[name] for losses in steps) / len(steps) for name in steps[0]}
+        rate = self._progress.samples / max(self._progress.elapsed_s, 1e-9)
+        log.values("losses", self._progress, {**mean, "samples_per_s": rate})
+        bar.n = 100.0 * min(1.0, self._share_done())
+        bar.set_postfix(
+            {"step": self._progress.step, "loss": f"{mean['loss']:.4f}", "samples/s": f"{rate:.1f}"}
+        )
 
 
 def summary(measures: dict[str, float]) -> str:
-    """Measures in one line."""
-    return "  ".join(f"{name} {value:.3g}" for name, value in measures.items())
+    """What matters most of a validation in one line."""
+    shown = ["loss", MAIN_MEASURE, *(name for name in measures if name.startswith("gain_over_"))]
+    return "  ".join(f"{name} {measures[name]:.3g}" for name in shown if name in measures)

@@ -1,4 +1,4 @@
-"""A run that can be taken up again: weights, averaged weights and optimiser moments, as safetensors."""
+"""What a run needs to go on: weights and optimiser moments as safetensors, and how far it is as JSON."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tracegen_model.network.checkpoint import load_strictly, load_tensors, save_tensors
-from tracegen_model.network.checkpoint_config import CheckpointError
+from tracegen_model.network.checkpoint import load_tensors, save_tensors
+from tracegen_model.network.checkpoint_config import WEIGHTS_FILE, CheckpointError
 
 TENSORS_FILE = "training_state.safetensors"
 PROGRESS_FILE = "training_state.json"
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
-"""Tensors that AdamW keeps for each parameter."""
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""Tensors that AdamW keeps for each weight."""
+
+FORMAT_VERSION = 2
+"""Raised whenever the files change their meaning."""
 
 
 @dataclass(frozen=True)
@@ -35,51 +39,94 @@ class TrainingProgress:
     samples: int = 0
 
 
-def save_training_state(
-    folder: Path,
-    progress: TrainingProgress,
-    network: nn.Module,
-    average: Mapping[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-) -> None:
-    """Write everything that a run needs to go on to ``folder``."""
-    tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
-    tensors |= {f"average.{name}": tensor for name, tensor in average.items()}
-    for name, parameter in network.named_parameters():
-        for moment in MOMENTS:
-            if moment in optimiser.state[parameter]:
-                tensors[f"{moment}.{name}"] = optimiser.state[parameter][moment]
-    save_tensors(folder / TENSORS_FILE, tensors)
-    part = folder / (PROGRESS_FILE + ".part")
-    part.write_text(json.dumps(vars(progress)), encoding="utf-8")
-    part.replace(folder / PROGRESS_FILE)
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything that changes during a run.
 
+    Attributes:
+        weights: Trained weights by name.
+        averages: Their averages; they are the weights of the checkpoint in the same folder.
+        optimiser: AdamW over the weights.
+        scaler: Loss scaling of half precision.
+    """
 
-def load_training_state(
-    folder: Path, network: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
-) -> TrainingProgress:
-    """Fill ``network``, ``average`` and ``optimiser`` from ``folder``; raises CheckpointError when they do not fit."""
-    if not (folder / PROGRESS_FILE).is_file():
-        raise CheckpointError(f"{folder} holds no run to resume: no {PROGRESS_FILE}")
-    progress = TrainingProgress(**json.loads((folder / PROGRESS_FILE).read_text(encoding="utf-8")))
-    groups: dict[str, dict[str, Tensor]] = {name: {} for name in ("network", "average", *MOMENTS)}
-    for key, tensor in load_tensors(folder / TENSORS_FILE).items():
-        group, name = key.split(".", 1)
-        groups[group][name] = tensor
-    load_strictly(network, groups["network"], folder / TENSORS_FILE)
-    for name, tensor in average.items():
-        if name not in groups["average"]:
-            raise CheckpointError(f"{folder / TENSORS_FILE} has no averaged weights {name}")
-        tensor.copy_(groups["average"][name])
-    for name, parameter in network.named_parameters():
-        moments = {moment: groups[moment].get(name) for moment in MOMENTS}
-        if all(tensor is not None for tensor in moments.values()):
-            optimiser.state[parameter] = {
-                "step": torch.tensor(float(progress.step)),
-                **{
-                    moment: tensor.to(parameter.device)
-                    for moment, tensor in moments.items()
-                    if tensor is not None
-                },
+    weights: Mapping[str, Tensor]
+    averages: Mapping[str, Tensor]
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+    def save(self, folder: Path, progress: TrainingProgress, data_digest: str) -> None:
+        """Write all but the averages to ``folder``, beside the checkpoint that has them.
+
+        Args:
+            folder: Where to.
+            progress: How far the run is.
+            data_digest: Digest of what it learns from, see :meth:`load`.
+        """
+        tensors = {f"weight.{name}": weight for name, weight in self.weights.items()}
+        for name, weight in self.weights.items():
+            for moment in MOMENTS:
+                if moment in self.optimiser.state[weight]:
+                    tensors[f"{moment}.{name}"] = self.optimiser.state[weight][moment]
+        save_tensors(folder / TENSORS_FILE, tensors)
+        values = {
+            "format": FORMAT_VERSION,
+            "progress": vars(progress),
+            "data": data_digest,
+            "scaler": self.scaler.state_dict(),
+        }
+        (folder / PROGRESS_FILE).write_text(json.dumps(values), encoding="utf-8")
+
+    @torch.no_grad()
+    def load(self, folder: Path, data_digest: str) -> TrainingProgress:
+        """Take everything over from ``folder``.
+
+        Raises:
+            CheckpointError: It is damaged, belongs to another network, or its run learnt from other data.
+        """
+        values = _read_json(folder / PROGRESS_FILE)
+        if values["data"] != data_digest:
+            raise CheckpointError(
+                f"{folder}: the data are not those that this run was started with (episodes came, went or changed); "
+                "start a new run, with checkpoints.init_from for its weights"
+            )
+        stored = load_tensors(folder / TENSORS_FILE)
+        self._copy(self.weights, {name: f"weight.{name}" for name in self.weights}, stored, folder)
+        self._copy(
+            self.averages,
+            {name: name for name in self.averages},
+            load_tensors(folder / WEIGHTS_FILE),
+            folder,
+        )
+        for name, weight in self.weights.items():
+            moments = {moment: stored.get(f"{moment}.{name}") for moment in MOMENTS}
+            self.optimiser.state[weight] = {
+                # AdamW counts on the CPU.
+                moment: tensor if moment == "step" else tensor.to(weight.device)
+                for moment, tensor in moments.items()
+                if tensor is not None
             }
-    return progress
+        self.scaler.load_state_dict(values["scaler"])
+        return TrainingProgress(**values["progress"])
+
+    @staticmethod
+    def _copy(
+        into: Mapping[str, Tensor], keys: Mapping[str, str], stored: Mapping[str, Tensor], folder: Path
+    ) -> None:
+        for name, key in keys.items():
+            if key not in stored or stored[key].shape != into[name].shape:
+                found = tuple(stored[key].shape) if key in stored else "nothing"
+                raise CheckpointError(
+                    f"{folder} belongs to another network: {name}: expected {tuple(into[name].shape)}, found {found}"
+                )
+            into[name].copy_(stored[key])
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is missing or damaged: {error}") from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT_VERSION:
+        raise CheckpointError(f"{path}: expected format {FORMAT_VERSION}; this run cannot be resumed")
+    return values

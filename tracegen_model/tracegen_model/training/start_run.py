@@ -1,0 +1,231 @@
+"""From settings to a run: data, network, objective, and the trainer that has them all."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch._inductor.config
+import yaml
+
+from tracegen_model.data.dataset import ItemForm, SampleFilter
+from tracegen_model.data.open_dataset import open_dataset
+from tracegen_model.data.split import split_scenes
+from tracegen_model.data.statistics import PUBLISHED_SCALE, increment_scale
+from tracegen_model.data.trace_item import TraceDataset
+from tracegen_model.network.checkpoint import load_checkpoint
+from tracegen_model.network.checkpoint_config import CheckpointConfig
+from tracegen_model.network.config_error import NetworkConfigError
+from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
+from tracegen_model.network.networks import build_network
+from tracegen_model.network.presets import NetworkConfig, architecture_of, network_config_from_dict, preset
+from tracegen_model.network.trace_network import TraceNetwork
+from tracegen_model.training.objectives.objectives import make_objective
+from tracegen_model.training.ranks import Ranks, join_ranks
+from tracegen_model.training.run_config import DataConfig, EncodersConfig, RunConfig, TrainingConfigError
+from tracegen_model.training.run_folder import CONFIG_FILE, RunFolder
+from tracegen_model.training.trainer import PRECISIONS, Trainer
+from tracegen_model.training.training_data import TrainingData, TrainingDataError
+
+if TYPE_CHECKING:
+    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: RunConfig, resume: bool = False) -> CheckpointConfig:
+    """Train as ``config`` says; returns the config of the checkpoint in the run's ``latest`` folder.
+
+    Args:
+        config: The run's settings.
+        resume: Go on with the run in its folder.
+
+    Raises:
+        ValueError: Settings, data, encoders or checkpoints are not what they should be; the message says which.
+    """
+    if config.hardware.threads:
+        torch.set_num_threads(config.hardware.threads)
+    torch.backends.cuda.matmul.allow_tf32 = config.hardware.tf32
+    torch.backends.cudnn.allow_tf32 = config.hardware.tf32
+    with join_ranks(config.hardware.device) as ranks:
+        return prepare(config, ranks, resume).run()
+
+
+def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
+    """Everything of a run, ready to train; see :func:`run`."""
+    folder = output_folder(config)
+    if ranks.is_main and not resume:
+        RunFolder(folder).begin()
+    torch.manual_seed(config.seed)
+    start = None if config.checkpoints.init_from is None else Path(config.checkpoints.init_from)
+    known = None if start is None else CheckpointConfig.load(start)
+    network_config = _network_config(config, known)
+    data = open_data(config.data, network_config)
+    if not len(data.validation):
+        logger.warning("no validation samples: nothing will say how good the run is on what it has not seen")
+    network = _network(config, network_config, start, ranks)
+    checkpoint = _checkpoint(config, network, known, data)
+    objective = make_objective(network, checkpoint, config.objective, PRECISIONS[config.hardware.precision])
+    if isinstance(network, NanoTraceGen) and config.hardware.channels_last:
+        network.encoder.to(memory_format=torch.channels_last)
+    if config.hardware.compile:
+        # Hashing precompiled headers calls openssl, which the libraries of a ROS environment can break.
+        torch._inductor.config.cpp_cache_precompile_headers = False
+        network.compile_parts()
+    trainer = Trainer(config, data, objective, checkpoint, folder, ranks, resume)
+    if ranks.is_main:
+        write_settings(config, folder)
+    ranks.wait()
+    return trainer
+
+
+def output_folder(config: RunConfig) -> Path:
+    """The run's folder."""
+    return Path("runs") / config.name if config.output is None else Path(config.output)
+
+
+def write_settings(config: RunConfig, folder: Path) -> None:
+    """Write the run's settings beside its saves, for people and for resuming."""
+    part = folder / f"{CONFIG_FILE}.part"
+    part.write_text(yaml.safe_dump(config.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+    part.replace(folder / CONFIG_FILE)
+
+
+def open_data(config: DataConfig, network: NetworkConfig) -> TrainingData:
+    """The data that ``config`` names, in the form that ``network`` wants, and their split.
+
+    Raises:
+        ValueError: A folder is missing, broken, or does not fit the network.
+    """
+    if not config.folders:
+        raise TrainingDataError(
+            "data.folders: expected at least one folder, found none; give data.folders=[FOLDER]"
+        )
+    dataset = _open_dataset(config, network)
+    if config.validation_last is not None:
+        split = split_scenes(dataset, validation_last=config.validation_last)
+    else:
+        split = split_scenes(dataset, validation_share=config.validation_share, seed=config.split_seed)
+    return TrainingData(dataset, split.training, split.validation)
+
+
+def _open_dataset(config: DataConfig, network: NetworkConfig) -> TraceDataset:
+    return open_dataset(
+        [Path(folder) for folder in config.folders],
+        ItemForm.of(network),
+        keep=SampleFilter(config.fewest_valid_steps, config.moving_only),
+        skip_broken=config.skip_broken,
+        cache=None if config.index_cache is None else Path(config.index_cache),
+        scenes=config.split_by,
+    )
+
+
+def _network_config(config: RunConfig, known: CheckpointConfig | None) -> NetworkConfig:
+    """The preset or the checkpoint's network, with the changes that the settings ask for."""
+    if known is not None:
+        base = known.network
+    else:
+        assert config.preset is not None
+        base = preset(config.preset)
+    values = _changed(dataclasses.asdict(base), config.network, "network")
+    try:
+        return network_config_from_dict(architecture_of(base), values)
+    except (NetworkConfigError, TypeError) as error:
+        raise TrainingConfigError(f"network: {error}") from error
+
+
+def _changed(values: dict[str, Any], changes: Mapping[str, Any], place: str) -> dict[str, Any]:
+    for name, value in changes.items():
+        if name not in values:
+            raise TrainingConfigError(f"unknown setting {place}.{name}; there is {', '.join(values)}")
+        nested = isinstance(values[name], dict) and isinstance(value, Mapping)
+        values[name] = _changed(values[name], value, f"{place}.{name}") if nested else value
+    return values
+
+
+def _network(
+    config: RunConfig, network_config: NetworkConfig, start: Path | None, ranks: Ranks
+) -> TraceNetwork:
+    """The network, random or with the weights of the checkpoint in ``start``."""
+    encoders = None if isinstance(network_config, NanoConfig) else _encoder_source(config.encoders)
+    if not ranks.is_main:
+        ranks.wait()  # One process fetches pretrained encoders, the others find them.
+    if start is None:
+        network = build_network(network_config, encoders)
+    else:
+        loaded, network = load_checkpoint(start, encoders)
+        if loaded.network != network_config:
+            changed = build_network(network_config, encoders)
+            _require_same_tensors(changed, network, start)
+            changed.load_state_dict(network.state_dict())
+            network = changed
+    if ranks.is_main:
+        ranks.wait()
+    return network
+
+
+def _checkpoint(
+    config: RunConfig, network: TraceNetwork, known: CheckpointConfig | None, data: TrainingData
+) -> CheckpointConfig:
+    """What the run's checkpoint will be; in fine-tuning it takes after the one that the run starts from."""
+    objective = config.objective
+    clip, dropout = objective.clip_increments, objective.condition_dropout
+    if known is not None:
+        clip = known.clip_increments if clip is None else clip
+        dropout = known.condition_dropout if dropout is None else dropout
+    return CheckpointConfig(
+        name=config.name,
+        preset=config.preset or (known.preset if known is not None else ""),
+        network=network.config,
+        increment_scale=_increment_scale(config, network.config, known, data),
+        sampler_steps=config.validation.sampler_steps,
+        clip_increments=clip or None,
+        step_length_m=config.step_length_m or (known.step_length_m if known is not None else None),
+        condition_dropout=dropout or 0.0,
+        encoders=network.encoder_digests(),
+        training={
+            "data": config.description or ", ".join(Path(name).name for name in config.data.folders),
+            "settings": config.as_dict(),
+        },
+    )
+
+
+def _require_same_tensors(network: TraceNetwork, other: TraceNetwork, start: Path) -> None:
+    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    found = {name: tensor.shape for name, tensor in other.state_dict().items()}
+    if expected != found:
+        names = sorted(name for name in {**expected, **found} if expected.get(name) != found.get(name))
+        raise TrainingConfigError(
+            f"network: the weights of {start} do not fit the changed network: {', '.join(names[:5])}"
+            f"{' and more' if len(names) > 5 else ''}; change only what has no weights, such as time_shift"
+        )
+
+
+def _encoder_source(config: EncodersConfig) -> EncoderSource | None:
+    """Where pretrained encoders come from; None = where the network or the checkpoint says."""
+    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
+
+    if config == EncodersConfig():
+        return None
+    return EncoderSource(
+        dinov3=config.dinov3, siglip=config.siglip, t5=config.t5, random=config.random, seed=config.seed
+    )
+
+
+def _increment_scale(
+    config: RunConfig, network: NetworkConfig, known: CheckpointConfig | None, data: TrainingData
+) -> tuple[float, float, float]:
+    wanted = config.objective.increment_scale
+    if wanted is None and known is not None:
+        return known.increment_scale
+    if isinstance(wanted, list):
+        u, v, z = wanted
+        return u, v, z
+    if wanted == "measured" or (wanted is None and isinstance(network, NanoConfig)):
+        return increment_scale(data.dataset, data.training)
+    return PUBLISHED_SCALE
