@@ -33,6 +33,16 @@ ARGUMENTS = [
         description="Where images come from; 'topics' takes whoever publishes them already",
     ),
     DeclareLaunchArgument(
+        "camera_source",
+        default_value="live",
+        description="With camera:=realsense: live, software (a synthetic scene), or the path of a .db3 recording",
+    ),
+    DeclareLaunchArgument(
+        "camera_serial",
+        default_value="",
+        description="With camera:=realsense: serial number of the camera; empty takes the first found",
+    ),
+    DeclareLaunchArgument(
         "viz", default_value="none", choices=["none", "rviz"], description="What shows the traces"
     ),
     DeclareLaunchArgument(
@@ -102,10 +112,6 @@ NOT_BUILT = {
         "robot",
         "franky",
     ): "robot:=franky is not built yet: the driver of the real FR3 follows in a later release; use robot:=sim",
-    ("camera", "realsense"): (
-        "camera:=realsense is not built yet: start realsense2_camera with align_depth.enable:=true yourself and use "
-        "camera:=topics, or use camera:=sim"
-    ),
 }
 
 
@@ -126,6 +132,19 @@ def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
                 "viz:=rviz needs RViz, and no package rviz2 is found; install ros-jazzy-rviz2, "
                 "or use viz:=none overlay:=true"
             ) from error
+
+
+def refuse_another_cameras_calibration(chosen: dict[str, str]) -> None:
+    """End the launch if a real arm were to act on a real camera's images with the simulated camera's pose.
+
+    Raises:
+        LaunchError: No calibration was given.
+    """
+    if chosen["camera"] == "realsense" and chosen["robot"] != "sim" and not chosen["calibration"]:
+        raise LaunchError(
+            "camera:=realsense with a real robot needs calibration:=FILE, which says where the camera stands; "
+            "urdf/calibration/sim_camera.yaml shows the form"
+        )
 
 
 def number(chosen: dict[str, str], name: str, kind: type[int] | type[float]) -> int | float:
@@ -157,6 +176,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Everything that the arguments ask for."""
     chosen = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
     refuse_what_is_not_built(chosen)
+    refuse_another_cameras_calibration(chosen)
     seed = number(chosen, "seed", int)
     camera_rate_hz = number(chosen, "camera_rate", float)
     lockstep = switch(chosen, "lockstep")
@@ -209,6 +229,23 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         },
         parameter_files=files,
     )
+    realsense = (
+        [
+            required_node(
+                "realsense_camera",
+                "camera_node",
+                {
+                    **in_simulation,
+                    "source": chosen["camera_source"],
+                    # The underscore keeps a serial number from being read as a number.
+                    "serial": f"_{chosen['camera_serial']}",
+                },
+                parameter_files=files,
+            )
+        ]
+        if chosen["camera"] == "realsense"
+        else []
+    )
     camera_pose_node = required_node("tracegen_ros", "camera_pose_node", {"calibration": calibration})
     first_instruction = (
         [
@@ -222,7 +259,8 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if chosen["instruction"]
         else []
     )
-    bring_up = one_shot("tracegen_ros", "bring_up", ("trace_node", "trace_follower"), then=first_instruction)
+    lifecycle_nodes = ("trace_node", "trace_follower", *(["camera/camera"] if realsense else []))
+    bring_up = one_shot("tracegen_ros", "bring_up", lifecycle_nodes, then=first_instruction)
     viewer = (
         [
             IncludeLaunchDescription(
@@ -233,7 +271,16 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if chosen["viz"] == "rviz"
         else []
     )
-    return [simulator, camera_pose_node, trace_node, markers_node, follower_node, bring_up, *viewer]
+    return [
+        simulator,
+        *realsense,
+        camera_pose_node,
+        trace_node,
+        markers_node,
+        follower_node,
+        bring_up,
+        *viewer,
+    ]
 
 
 def room_for_images() -> list[LaunchDescriptionEntity]:

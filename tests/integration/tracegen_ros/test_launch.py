@@ -36,7 +36,6 @@ def launch(*arguments: str) -> tuple[int, str]:
     ("argument", "words"),
     [
         ("robot:=franky", "robot:=franky is not built yet"),
-        ("camera:=realsense", "camera:=realsense is not built yet"),
         ("robot:=ur5", "Valid options are: ['sim', 'franky']"),
         ("camera_rate:=fast", "camera_rate:=fast must be a number"),
         ("lockstep:=perhaps", "lockstep:=perhaps must be true or false"),

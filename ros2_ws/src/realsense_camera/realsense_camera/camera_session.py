@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,17 +87,19 @@ class CameraSession:
         Raises:
             DeviceError: The library reports that the device is gone or broken.
         """
-        try:
-            arrived, frames = self._pipeline.try_wait_for_frames(round(timeout_s * 1e3))
-        except RuntimeError as error:
-            raise DeviceError(f"{self.identity} stopped: {error}") from error
-        if not arrived:
-            return None
-        frames = frames.as_frameset()
-        colour, depth = frames.get_color_frame(), frames.get_depth_frame()
-        if not colour or not depth or not self._belong_together(colour, depth):
-            return None
-        return RawPair(frames, colour, depth)
+        ends_s = time.monotonic() + timeout_s
+        while (left_s := ends_s - time.monotonic()) > 0.0:
+            try:
+                arrived, frames = self._pipeline.try_wait_for_frames(math.ceil(left_s * 1e3))
+            except RuntimeError as error:
+                raise DeviceError(f"{self.identity} stopped: {error}") from error
+            if not arrived:
+                return None
+            frames = frames.as_frameset()
+            colour, depth = frames.get_color_frame(), frames.get_depth_frame()
+            if colour and depth and self._belong_together(colour, depth):
+                return RawPair(frames, colour, depth)
+        return None
 
     def process(self, pair: RawPair) -> RgbdFrame:
         """Filter and align a pair. The arrays are copies: the library may reuse its own."""

@@ -112,14 +112,13 @@ class RecordingSource(CameraSource):
             raise RecordingError(f"there is no recording {self._path}")
         try:
             config.enable_device_from_file(str(self._path), self._repeat)
-            return config.resolve(rs.pipeline_wrapper(pipeline)).get_device()
+            device = config.resolve(rs.pipeline_wrapper(pipeline)).get_device()
         except RuntimeError as error:
             raise RecordingError(f"cannot play the recording {self._path}: {error}") from error
+        # Before it starts, lest the first frames are gone by then.
+        device.as_playback().set_real_time(self._real_time)
+        return device
 
     def is_present(self) -> bool:
         """Whether the file is still there."""
         return self._path.is_file()
-
-    def on_started(self, profile: rs.pipeline_profile) -> None:
-        """Set the pace."""
-        profile.get_device().as_playback().set_real_time(self._real_time)

@@ -54,7 +54,7 @@ class Patience:
     stall_s: float = 0.5
     restart_s: float = 5.0
     retry_s: float = 1.0
-    library_s: float = 10.0
+    library_s: float = 15.0
 
 
 class CameraSupervisor[AnySession: Session]:
