@@ -162,7 +162,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     )
     print(_summary(evaluation))
     if options.out is not None:
-        facts = _facts(options, folder, config, network, data, evaluation)
+        facts = _facts(options, config, network, data, evaluation)
         path = _report(options.out, config, network, data, evaluation, facts)
         logger.info("%s", path)
 
@@ -190,7 +190,12 @@ def _encoders(options: argparse.Namespace) -> EncoderSource | None:
         named[tower] = place
     if not named and not options.random_encoders:
         return None
-    return EncoderSource(random=options.random_encoders, **named)
+    return EncoderSource(
+        dinov3=named.get("dinov3"),
+        siglip=named.get("siglip"),
+        t5=named.get("t5"),
+        random=options.random_encoders,
+    )
 
 
 def _notes(options: argparse.Namespace) -> list[str]:
@@ -219,7 +224,6 @@ def _summary(evaluation: Evaluation) -> str:
 
 def _facts(
     options: argparse.Namespace,
-    folder: Path,
     config: CheckpointConfig,
     network: TraceNetwork,
     data: MeasuredData,
@@ -237,7 +241,7 @@ def _facts(
     camera = evaluation.camera
     checkpoint = {
         "name": config.name,
-        "folder": str(folder),
+        "given as": options.checkpoint,
         "network": f"{config.preset} ({config.architecture}), {parameters:,} parameters",
         "increment scale": ", ".join(f"{part:.6g}" for part in config.increment_scale),
         **{f"SHA-256 of {name}": digest for name, digest in config.sha256.items()},
@@ -252,7 +256,7 @@ def _facts(
         **data.facts,
     }
     sampling = {
-        name: f"{evaluations(how.method, how.steps)} evaluations of the network, "
+        name: f"the network is evaluated {evaluations(how.method, how.steps)} times, "
         f"{1000.0 * evaluation.seconds[name] / len(evaluation.tasks):.1f} ms for each task"
         for name, how in evaluation.samplers.items()
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -101,7 +102,7 @@ def svg_of(figure: Figure) -> str:
 
 @contextmanager
 def _axes(x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
-    settings = {
+    settings: dict[Any, Any] = {
         "font.family": "sans-serif",
         "font.size": 10.0,
         "text.color": INK,
@@ -125,7 +126,7 @@ def _axes(x: str, y: str) -> Iterator[tuple[Figure, Axes]]:
         yield figure, axes
 
 
-def _style(number: int) -> dict[str, object]:
+def _style(number: int) -> dict[str, Any]:
     return {
         "color": SERIES[number % len(SERIES)],
         "linestyle": LINE_STYLES[number % len(LINE_STYLES)],

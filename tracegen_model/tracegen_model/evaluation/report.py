@@ -173,7 +173,7 @@ def _tables(evaluation: Evaluation) -> list[dict[str, Any]]:
             "name": name,
             "intro": intro,
             "columns": list(evaluation.tables),
-            "factor_columns": evaluation.baselines,
+            "factor_columns": [f"{baseline} / network" for baseline in evaluation.baselines],
             "rows": [_row(evaluation, measure) for measure in measures],
         }
         for name, intro, measures in parts
@@ -257,9 +257,9 @@ def _first_way(evaluation: Evaluation) -> tuple[str, float]:
 
 
 def _group(evaluation: Evaluation, by: str) -> dict[str, Any] | None:
-    """A table by groups of tasks; None where all are of one group."""
+    """A table by groups of tasks; None where all are of one group, or each of its own."""
     groups = evaluation.groups(by)
-    if len(groups) < 2:
+    if not 1 < len(groups) < len(evaluation.tasks):
         return None
     names = [leading_measure(evaluation, error) for error in ("ade", "fde")]
     names += [
