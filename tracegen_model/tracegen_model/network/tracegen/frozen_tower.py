@@ -111,10 +111,10 @@ def load_pretrained(module: nn.Module, tensors: Mapping[str, Tensor], source: Pa
     module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
 
 
-def digest(module: nn.Module) -> str:
-    """SHA-256 over names, shapes and bytes of a module's tensors, in hexadecimal; to recognise it again."""
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and bytes of ``tensors``, in hexadecimal; to recognise them again."""
     sha = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         sha.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         sha.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
     return sha.hexdigest()

@@ -100,9 +100,9 @@ class TraceGen(TraceNetwork):
     def encoder_digests(self) -> dict[str, str]:
         """SHA-256 of each frozen tower's tensors and of the tokeniser, to notice when others take their place."""
         return {
-            "dinov3": digest(self.dinov3.tower),
-            "siglip": digest(self.siglip.tower),
-            "t5": digest(self.t5.tower),
+            "dinov3": digest(self.dinov3.tower.state_dict()),
+            "siglip": digest(self.siglip.tower.state_dict()),
+            "t5": digest(self.t5.tower.state_dict()),
             "tokeniser": self.t5.tokeniser.digest(),
         }
 
