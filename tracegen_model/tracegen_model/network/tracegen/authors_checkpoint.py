@@ -112,8 +112,8 @@ def import_authors_checkpoint(
     network = imported_network(file)
     frozen = network.frozen if keep_encoders else None
     encoders = {tower: digest(tensors) for tower, tensors in network.towers.items()}
-    if tokeniser is not None:
-        pieces = T5Tokeniser(tokeniser, network.config.text_length)
+    pieces = None if tokeniser is None else T5Tokeniser(tokeniser, network.config.text_length)
+    if pieces is not None:
         encoders["tokeniser"] = pieces.digest()
     config = CheckpointConfig(
         name=name or folder.resolve().name,
@@ -131,7 +131,7 @@ def import_authors_checkpoint(
         },
     )
     config = save_checkpoint(folder, config, network.trained, frozen)
-    if tokeniser is not None and frozen is not None:
+    if pieces is not None and frozen is not None:
         pieces.save(folder)
     _report(folder, config, network, frozen is not None)
     return config
