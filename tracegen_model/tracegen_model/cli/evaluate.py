@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tracegen_model.runtime.checkpoints import find_checkpoint
 
 if TYPE_CHECKING:
+    import torch
+
     from tracegen_model.evaluation.evaluation import Evaluation, EvaluationCamera, SamplerSettings
     from tracegen_model.evaluation.measured_data import MeasuredData
     from tracegen_model.evaluation.report import Example
@@ -143,8 +145,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         config,
     )
     config, network = load_checkpoint(folder, _encoders(options))
-    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    network = network.to(device)
+    network = network.to(_device(options.device))
     evaluation = evaluate(
         network,
         data.dataset,
@@ -157,7 +158,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         mean_motion=mean_motion(data.dataset, data.reference.tolist()),
         wordings=options.wordings,
         batch=options.batch,
-        notes=[*data.notes, *_notes(options)],
+        notes=[*data.notes, *_notes(options, config, network)],
         progress=True,
     )
     print(_summary(evaluation))
@@ -165,6 +166,18 @@ def _evaluate(options: argparse.Namespace) -> None:
         facts = _facts(options, config, network, data, evaluation)
         path = _report(options.out, config, network, data, evaluation, facts)
         logger.info("%s", path)
+
+
+def _device(name: str | None) -> torch.device:
+    """The device called ``name``; None = a GPU where there is one. Raises ValueError when it cannot be used."""
+    import torch
+
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"--device {name}: {str(error).splitlines()[0]}") from error
+    return device
 
 
 def _camera(path: Path | None) -> EvaluationCamera:
@@ -198,8 +211,8 @@ def _encoders(options: argparse.Namespace) -> EncoderSource | None:
     )
 
 
-def _notes(options: argparse.Namespace) -> list[str]:
-    if not options.random_encoders:
+def _notes(options: argparse.Namespace, config: CheckpointConfig, network: TraceNetwork) -> list[str]:
+    if not options.random_encoders or network.encoder_digests() == dict(config.encoders):
         return []
     return ["The encoders are random: these errors say nothing about the checkpoint."]
 

@@ -119,14 +119,20 @@ def _open(
     if packed and len(choice.folders) > 1:
         raise EvaluationError(f"{packed[0]} is a packed dataset, and those are measured one at a time")
     if packed:
-        return PackedDataset.open(packed[0]), "none"
+        dataset = PackedDataset.open(packed[0])
+        if dataset.sizes.preparation != checkpoint.network.preparation:
+            raise EvaluationError(
+                f"{packed[0]} was packed with the preparation {dataset.sizes.preparation!r}, the network was trained "
+                f"with {checkpoint.network.preparation!r}; give the folder of episodes, or pack it again"
+            )
+        return dataset, "none"
     keep = KEEP_ALL
     if not choice.keep_all:
         default = SampleFilter()
         keep = SampleFilter(
             trained.get("fewest_valid_steps", default.valid_steps), trained.get("moving_only", default.moving)
         )
-    dataset = EpisodeDataset(
+    episodes = EpisodeDataset(
         choice.folders,
         ItemForm.of(checkpoint.network),
         keep=keep,
@@ -134,8 +140,8 @@ def _open(
         cache=choice.index_cache,
         scenes=split_by,
     )
-    left_out = ", ".join(f"{count} with {reason}" for reason, count in dataset.left_out.items())
-    return dataset, left_out or "none"
+    left_out = ", ".join(f"{count} with {reason}" for reason, count in episodes.left_out.items())
+    return episodes, left_out or "none"
 
 
 def _split(

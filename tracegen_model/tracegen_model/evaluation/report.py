@@ -132,7 +132,8 @@ def _tiles(evaluation: Evaluation) -> list[dict[str, str]]:
     name = leading_measure(evaluation)
     for baseline in evaluation.baselines:
         gain = evaluation.gain(name, baseline)
-        tiles.append({"value": f"{gain:.1f}×", "label": f"nearer at the end than {baseline}"})
+        if np.isfinite(gain):
+            tiles.append({"value": f"{gain:.1f}×", "label": f"nearer at the end than {baseline}"})
     for name in ("object_choice", "zone_choice"):
         if name in evaluation.measures():
             share = format_value(evaluation.measure(name).mean, "%")
@@ -193,7 +194,7 @@ def _row(evaluation: Evaluation, name: str) -> dict[str, Any]:
     if what.smaller_is_better and np.isfinite(means).any():
         cells[int(np.nanargmin(means))]["best"] = True
     factors = [
-        f"{evaluation.gain(name, baseline):.2f}"
+        format_value(evaluation.gain(name, baseline), "×")
         if what.smaller_is_better and name in evaluation.tables[baseline].totals
         else ""
         for baseline in evaluation.baselines
