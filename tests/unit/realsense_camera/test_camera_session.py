@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,19 +164,27 @@ def test_without_a_camera_the_live_source_says_so() -> None:
 # Recordings
 
 
-@pytest.fixture
-def recording(tmp_path: Path) -> Path:
-    """Pairs recorded by the library itself."""
-    path = tmp_path / "frames.db3"
+@contextmanager
+def recorded(path: Path) -> Iterator[tuple[ControlledSource, rs.pipeline]]:
+    """A software camera whose frames the library itself writes to ``path``."""
     source = ControlledSource(optics=IN_ONE_PLACE)
     pipeline, config = rs.pipeline(), rs.config()
     source.attach(pipeline, config)
     config.enable_record_to_file(str(path))
     source.on_started(pipeline.start(config))
-    for index in range(FRAMES):
-        source.push(*images(index), camera_time_s=5.0 + index * SMALL.period_s, clock=ClockDomain.HARDWARE)
-        assert pipeline.try_wait_for_frames(10_000)[0]
+    yield source, pipeline
     pipeline.stop()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Pairs of images, one after the other."""
+    path = tmp_path / "frames.db3"
+    with recorded(path) as (source, pipeline):
+        for index in range(FRAMES):
+            taken_s = 5.0 + index * SMALL.period_s
+            source.push(*images(index), camera_time_s=taken_s, clock=ClockDomain.HARDWARE)
+            assert pipeline.try_wait_for_frames(10_000)[0]
     return path
 
 
@@ -195,6 +205,24 @@ def test_a_recording_plays_back_bit_for_bit_and_each_pair_once(recording: Path) 
         assert frame.depth_number == frame.colour_number
     session.close()
     assert numbers == list(range(1, FRAMES + 1))
+
+
+def test_images_whose_partners_were_lost_are_not_paired_with_others(tmp_path: Path) -> None:
+    path = tmp_path / "gaps.db3"
+    with recorded(path) as (source, _):
+        for number in range(1, 21):
+            colour, depth = images(number)
+            if number % 4:
+                source.camera.push_colour(number, number * SMALL.period_s, colour)
+            if (number + 1) % 4:
+                source.camera.push_depth(number, number * SMALL.period_s, depth)
+    session = CameraSession(RecordingSource(path, repeat=False, real_time=False), SETTINGS)
+    pairs = []
+    while (pair := session.wait(1.0)) is not None:
+        pairs.append((pair.colour.get_frame_number(), pair.depth.get_frame_number()))
+    session.close()
+    assert pairs
+    assert all(colour == depth for colour, depth in pairs)
 
 
 def test_a_repeated_recording_starts_again(recording: Path) -> None:

@@ -107,20 +107,46 @@ class SoftwareCamera:
         clock: ClockDomain = ClockDomain.HARDWARE,
     ) -> None:
         """Send a pair: colour (H, W, 3) uint8 and depth (H, W) uint16, taken at ``camera_time_s`` [s, in ``clock``]."""
-        for sensor, stream, pixels in (
-            (self._depth_sensor, self._depth_stream, depth_counts),
-            (self._colour_sensor, self._colour_stream, colour),
-        ):
-            frame = rs.software_video_frame()
-            frame.pixels = pixels
-            frame.bpp = pixels[0, 0].nbytes
-            frame.stride = pixels[0].nbytes
-            frame.timestamp = camera_time_s * 1e3
-            frame.domain = _DOMAINS[clock]
-            frame.frame_number = number
-            frame.profile = stream.as_video_stream_profile()
-            frame.depth_units = self.depth_units_m
-            sensor.on_video_frame(frame)
+        self.push_depth(number, camera_time_s, depth_counts, clock)
+        self.push_colour(number, camera_time_s, colour, clock)
+
+    def push_depth(
+        self,
+        number: int,
+        camera_time_s: float,
+        depth_counts: NDArray[np.uint16],
+        clock: ClockDomain = ClockDomain.HARDWARE,
+    ) -> None:
+        """Send a depth image (H, W) uint16 alone."""
+        frame = self._frame(number, camera_time_s, depth_counts, clock, self._depth_stream)
+        frame.depth_units = self.depth_units_m
+        self._depth_sensor.on_video_frame(frame)
+
+    def push_colour(
+        self,
+        number: int,
+        camera_time_s: float,
+        colour: NDArray[np.uint8],
+        clock: ClockDomain = ClockDomain.HARDWARE,
+    ) -> None:
+        """Send a colour image (H, W, 3) uint8 alone."""
+        self._colour_sensor.on_video_frame(
+            self._frame(number, camera_time_s, colour, clock, self._colour_stream)
+        )
+
+    @staticmethod
+    def _frame(
+        number: int, camera_time_s: float, pixels: NDArray, clock: ClockDomain, stream: rs.stream_profile
+    ) -> rs.software_video_frame:
+        frame = rs.software_video_frame()
+        frame.pixels = pixels
+        frame.bpp = pixels[0, 0].nbytes
+        frame.stride = pixels[0].nbytes
+        frame.timestamp = camera_time_s * 1e3
+        frame.domain = _DOMAINS[clock]
+        frame.frame_number = number
+        frame.profile = stream.as_video_stream_profile()
+        return frame
 
 
 class SoftwareSource(CameraSource):

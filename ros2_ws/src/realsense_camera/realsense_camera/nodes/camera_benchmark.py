@@ -53,21 +53,22 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="how long to measure [s]")
     parser.add_argument("--profile", default="640x480x30", help="size and rate of both streams")
+    parser.add_argument("--qos", default="SYSTEM_DEFAULT", help="the node's image_qos")
     options = parser.parse_args(rclpy.utilities.remove_ros_args(sys.argv)[1:])
     profile = StreamProfile.parse(options.profile)
     core = max(os.sched_getaffinity(0))
     print(f"{profile} on core {core}, load of the machine {os.getloadavg()[0]:.1f}")
-    _measure_stream(profile, options.seconds, core)
+    _measure_stream(profile, options.qos, options.seconds, core)
     os.sched_setaffinity(0, {core})
     _measure_steps(profile)
 
 
-def _measure_stream(profile: StreamProfile, seconds: float, core: int) -> None:
+def _measure_stream(profile: StreamProfile, qos: str, seconds: float, core: int) -> None:
     node = subprocess.Popen(
         [
             *(sys.executable, "-c", "from realsense_camera.nodes import camera_node; camera_node.main()"),
             *("--ros-args", "-p", "source:=software", "-p", f"colour_profile:={profile}"),
-            *("-p", f"depth_profile:={profile}"),
+            *("-p", f"depth_profile:={profile}", "-p", f"image_qos:={qos}"),
         ],
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     )
