@@ -1,7 +1,8 @@
 """How the emulator's milliseconds follow those of the wall, and whether it waits for commands.
 
     realtime   a tick every millisecond; a command that is not there then is lost, as on the robot
-    soft       the same, but a tick waits a while for its command: a busy machine loses time instead of commands
+    soft       the same, but a tick waits a while for its command, and short delays are made up for afterwards: a busy
+               machine loses time instead of commands
     lockstep   during a motion the next tick comes as soon as the command is there: as fast as the machine can
 
 One tick is one millisecond of the robot's time in all of them, and none is ever left out: who is late slips.
@@ -26,6 +27,9 @@ class ClockMode(StrEnum):
 
 GRACE_S = {ClockMode.REALTIME: 0.0, ClockMode.SOFT: 0.02, ClockMode.LOCKSTEP: 0.2}
 """How long beyond its end a tick waits for a command [s]."""
+
+DEBT_S = {ClockMode.REALTIME: PERIOD_S, ClockMode.SOFT: 0.05, ClockMode.LOCKSTEP: 0.0}
+"""How far behind the wall's time a clock catches up [s]; what is more is never made up for."""
 
 
 class TickClock:
@@ -63,8 +67,11 @@ class TickClock:
             self._pump_until(time.perf_counter() + GRACE_S[self.mode], command_due)
         now_s = time.perf_counter()
         late_s = now_s - self._due_s
-        if late_s > PERIOD_S or self.mode is ClockMode.LOCKSTEP:
-            self.slipped_s += max(late_s, 0.0)
+        debt_s = DEBT_S[self.mode]
+        if late_s > debt_s:
+            self.slipped_s += late_s - debt_s
+            self._due_s = now_s - debt_s
+        elif self.mode is ClockMode.LOCKSTEP:
             self._due_s = now_s
         self._due_s += PERIOD_S
         self.longest_tick_s = max(self.longest_tick_s, now_s - self._tick_began_s)

@@ -43,7 +43,8 @@ class Emulator:
     """
 
     def __init__(self, config: EmulatorConfig) -> None:
-        self._selector = selectors.DefaultSelector()
+        # epoll, the default, counts timeouts in whole milliseconds; this one in microseconds.
+        self._selector = selectors.SelectSelector()
         self._robot = RobotServer(self._selector, config.host, JointLimits.load(config.limits), config.strict)
         self._gripper = GripperServer(self._selector, config.host)
         self._clock = TickClock(config.clock, self._pump)
