@@ -69,7 +69,7 @@ def test_stamps_increase_at_the_cameras_pace(tester, command) -> None:
     tester.wait(lambda: len(images) > 20, "images")
     steps_s = np.diff([decode_stamp(image.header.stamp) for image in images]) * 1e-9
     assert (steps_s > 0.0).all()
-    assert np.median(steps_s) == pytest.approx(SMALL.period_s, rel=0.2)
+    assert np.median(steps_s) == pytest.approx(SMALL.period_s, rel=0.5)
 
 
 def test_reliable_subscribers_are_served_too_as_by_the_stock_driver(tester, command) -> None:

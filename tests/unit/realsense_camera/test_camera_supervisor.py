@@ -75,7 +75,8 @@ def camera(source: ControlledSource) -> Iterator[Watched]:
     watched.supervisor.stop()
 
 
-def test_frames_are_delivered_once_the_camera_streams(camera: Watched, source: ControlledSource) -> None:
+def test_frames_are_delivered_once_the_camera_streams(source: ControlledSource) -> None:
+    camera = Watched(lambda: CameraSession(source, SETTINGS), Patience(stall_s=DEADLINE_S))
     assert camera.supervisor.health.state is CameraState.CONFIGURED
     camera.supervisor.start()
     camera.wait(lambda: len(camera.frames) >= 5, feed=source)
