@@ -191,9 +191,11 @@ def test_neither_the_batch_nor_the_other_samples_change_a_samples_errors(drawn: 
 
 
 def test_another_seed_or_draw_gives_other_noise() -> None:
-    seeds = {noise_seed(seed, key, draw) for seed in (0, 1) for key in ("a", "b") for draw in (0, 1)}
-    assert len(seeds) == 8
+    keys = [SampleKey("drawn", *names) for names in (("a", "0"), ("a", "1"), ("b", "0"))]
+    seeds = {noise_seed(seed, key, draw) for seed in (0, 1) for key in keys for draw in (0, 1)}
+    assert len(seeds) == 12
     assert all(0 <= seed < 2**63 for seed in seeds)
+    assert noise_seed(0, keys[0]._replace(dataset="renamed"), 0) == noise_seed(0, keys[0], 0)
 
 
 def test_predictions_are_the_traces_that_were_measured(drawn: Drawn) -> None:

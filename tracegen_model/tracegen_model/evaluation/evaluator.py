@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from tracegen_model.data.episode import PointKind
 from tracegen_model.data.trace_batch import TraceBatch, collate
-from tracegen_model.data.trace_item import TraceDataset, TraceItem
+from tracegen_model.data.trace_item import SampleKey, TraceDataset, TraceItem
 from tracegen_model.evaluation import demonstrations, metrics
 from tracegen_model.evaluation.baselines import MEAN_MOTION, ZERO_MOTION
 from tracegen_model.evaluation.evaluation import (
@@ -121,7 +121,7 @@ def predict(
     """(B, N, S, 3) increments of ``items``, not normalised: the traces that :func:`evaluate` measures."""
     device = next(network.parameters()).device
     batch = collate(items).to(device)
-    noise = draw_noise(network.config, [noise_seed(seed, str(item.key), draw) for item in items], device)
+    noise = draw_noise(network.config, [noise_seed(seed, item.key, draw) for item in items], device)
     with torch.no_grad():
         condition, _ = demonstrations.condition_and_points(network, batch)
         null = null_condition(network, batch, (sampler,))
@@ -129,9 +129,13 @@ def predict(
     return (drawn.float().cpu() * torch.as_tensor(list(increment_scale), dtype=torch.float32)).numpy()
 
 
-def noise_seed(seed: int, key: str, draw: int) -> int:
-    """Seed of a task's noise: a function of the evaluation's seed, the sample's name and the number of the draw."""
-    digest = hashlib.blake2b(f"{seed}/{draw}/{key}".encode(), digest_size=8).digest()
+def noise_seed(seed: int, key: SampleKey, draw: int) -> int:
+    """Seed of a task's noise: a function of the evaluation's seed, of episode and stem, and of the draw's number.
+
+    The dataset's folder may be called anything, and be packed, without changing it.
+    """
+    name = f"{seed}/{draw}/{key.episode}/{key.stem}".encode(errors="surrogateescape")
+    digest = hashlib.blake2b(name, digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
@@ -291,7 +295,7 @@ class _Run:
         null = null_condition(self._network, batch, tuple(self._samplers.values()))
         condition = repeat_condition(condition, self._draws)
         null = None if null is None else repeat_condition(null, self._draws)
-        seeds = [noise_seed(self._seed, str(key), draw) for key in batch.keys for draw in range(self._draws)]
+        seeds = [noise_seed(self._seed, key, draw) for key in batch.keys for draw in range(self._draws)]
         noise = draw_noise(self._network.config, seeds, self._device)
         for name, how in self._samplers.items():
             began = time.perf_counter()
