@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from tracegen_model.network import flow
 from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
 from tracegen_model.network.flow_times import shifted_times
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
 from tracegen_model.network.nano.onnx_export import export_checkpoint
 from tracegen_model.network.nano.text_tokens import word_ids
+from tracegen_model.network.samplers import sample
 from tracegen_model.runtime.onnx_engine import OnnxEngine
 
 from .conftest import TINY
@@ -114,8 +114,6 @@ def test_onnx_runtime_samples_what_torch_samples(folder: Path) -> None:
             torch.from_numpy(depth)[None],
             torch.from_numpy(words)[None],
         )
-        expected = flow.sample(
-            lambda x, time: network(x, time, given), torch.from_numpy(noise)[None], 3, TINY.time_shift
-        )
+        expected = sample(network, given, torch.from_numpy(noise)[None], 3)
     np.testing.assert_allclose(state, expected[0].numpy(), atol=1e-4)
     np.testing.assert_allclose(condition.query_points, points.uvz[0, :3].numpy(), atol=1e-4)

@@ -1,4 +1,4 @@
-"""Flow matching on traces: how noise is mixed in, what the loss is, and how samples are drawn.
+"""Flow matching on traces: how noise is mixed in, at which times, and what the loss is. ``samplers`` draws samples.
 
 x_t = (1 - t) noise + t x, t from 0 (noise) to 1 (data). The published network predicts the velocity x - noise. The nano
 network predicts x itself; the velocity follows as (x_predicted - x_t) / (1 - t).
@@ -7,13 +7,9 @@ network predicts x itself; the velocity follows as (x_predicted - x_t) / (1 - t)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from itertools import pairwise
 
 import torch
 from torch import Tensor
-
-from tracegen_model.network.flow_times import shifted_times
 
 TIME_SPREAD = 1.3
 """Standard deviation of the time's logit around -ln(shift)."""
@@ -71,15 +67,3 @@ def trace_errors(
 def euler_step(state: Tensor, clean: Tensor, time: Tensor, next_time: Tensor) -> Tensor:
     """One Euler step of the flow from ``time`` to ``next_time`` (scalars or (B, 1, 1, 1)); straight paths are exact."""
     return state + (clean - state) * ((next_time - time) / (1.0 - time))
-
-
-def sample(predict: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int, shift: float) -> Tensor:
-    """Integrate the flow from ``noise`` (B, ...) to data in ``steps`` Euler steps.
-
-    ``predict`` (state, time (B,)) gives the network's best guess of the data.
-    """
-    times = torch.as_tensor(shifted_times(steps, shift), dtype=noise.dtype, device=noise.device)
-    state = noise
-    for now, after in pairwise(times):
-        state = euler_step(state, predict(state, now.expand(len(noise))).to(state.dtype), now, after)
-    return state

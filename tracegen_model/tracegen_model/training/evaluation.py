@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -15,8 +14,7 @@ from torch import Tensor
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.data.episode import PointKind
 from tracegen_model.data.packed_dataset import PackedDataset
-from tracegen_model.network import flow
-from tracegen_model.network.nano.conditioning import Conditioning
+from tracegen_model.network import samplers
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.training.batches import BatchMaker
 
@@ -84,8 +82,7 @@ def evaluate(
             batch = made.to(device)
             condition, points = network.find_points(batch.colour, batch.depth, batch.words, batch.image_index)
             noise = torch.randn(batch.increments.shape, generator=generator).to(device)
-            predict = partial(_predict, network, condition)
-            increments = flow.sample(predict, noise, steps, config.time_shift)
+            increments = samplers.sample(network, condition, noise, steps)
             depth = torch.from_numpy(dataset.start_depth[batch.samples].astype(np.float32)).to(device)
             start = torch.cat([places.expand(len(depth), -1, -1), depth[..., None]], -1)[:, :, None]
             lifted_start = _lift(start, camera)
@@ -102,10 +99,6 @@ def evaluate(
         measures[f"{last}_median"] = float(np.median(values[last]))
     measures["measured_samples"] = float(len(values["background_cm"]))
     return measures
-
-
-def _predict(network: NanoTraceGen, condition: Conditioning, state: Tensor, time: Tensor) -> Tensor:
-    return torch.as_tensor(network(state, time, condition))
 
 
 def _lift(uvz: Tensor, camera: CameraIntrinsics) -> Tensor:
