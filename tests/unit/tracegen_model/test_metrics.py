@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tracegen_model.camera import CameraIntrinsics
-from tracegen_model.evaluation import metrics
+from tracegen_model.evaluation import intervals, metrics
 from tracegen_model.evaluation.intervals import bootstrap_interval, wilson_interval
 
 CAMERA = CameraIntrinsics(600.0, 500.0, 310.0, 250.0, 640, 480)
@@ -151,6 +151,17 @@ def test_resampling_samples_instead_of_scenes_would_be_too_sure() -> None:
     by_sample = bootstrap_interval(values, np.ones(200), np.arange(200))
     assert by_scene and by_sample
     assert np.ptp(by_scene) > 2.0 * np.ptp(by_sample)
+
+
+def test_many_scenes_give_the_interval_that_resampling_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    weights = rng.integers(1, 5, 1500).astype(float)
+    totals = rng.exponential(1.0, 1500) * weights
+    quick = bootstrap_interval(totals, weights, np.arange(1500))
+    monkeypatch.setattr(intervals, "MANY_CLUSTERS", 10_000)
+    resampled = bootstrap_interval(totals, weights, np.arange(1500))
+    assert quick != resampled
+    assert quick == pytest.approx(resampled, rel=0.01)
 
 
 def test_an_interval_needs_two_scenes_that_count() -> None:

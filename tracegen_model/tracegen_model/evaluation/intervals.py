@@ -16,8 +16,8 @@ NORMAL_QUANTILE = 1.959963984540054
 RESAMPLES = 1000
 """Bootstrap resamples; the interval's ends then move by a few percent of its width between seeds."""
 
-DRAWS_AT_ONCE = 2_000_000
-"""Numbers of one block of resamples, so that many clusters do not take much memory."""
+MANY_CLUSTERS = 1000
+"""From so many clusters on the mean is as good as normal, and resampling would only take long."""
 
 Interval = tuple[float, float]
 """Lower and upper end."""
@@ -28,7 +28,8 @@ def bootstrap_interval(
 ) -> Interval | None:
     """Percentile interval of ``sum(totals) / sum(weights)`` when whole clusters are drawn anew.
 
-    Samples of one scene err alike, so scenes are resampled, not samples (Field and Welsh 2007).
+    Samples of one scene err alike, so scenes are resampled, not samples (Field and Welsh 2007). With many scenes the
+    normal approximation of a ratio of sums stands in for the resamples (Cochran 1977, section 6.3).
 
     Args:
         totals: (n,) what each sample adds to the sum.
@@ -47,15 +48,13 @@ def bootstrap_interval(
         return None
     above = np.bincount(cluster, total[counting], count)
     below = np.bincount(cluster, weight[counting], count)
-    rng = np.random.default_rng(seed)
-    block = max(1, DRAWS_AT_ONCE // count)
-    means = []
-    for start in range(0, RESAMPLES, block):
-        rows = min(block, RESAMPLES - start)
-        drawn = rng.multinomial(count, np.full(count, 1.0 / count), size=rows)
-        means.append(drawn @ above / (drawn @ below))
+    if count >= MANY_CLUSTERS:
+        mean = above.sum() / below.sum()
+        deviation = float(np.sqrt(np.square(above - mean * below).sum() * count / (count - 1)) / below.sum())
+        return float(mean - NORMAL_QUANTILE * deviation), float(mean + NORMAL_QUANTILE * deviation)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=RESAMPLES)
     tail = 50.0 * (1.0 - CONFIDENCE)
-    low, high = np.percentile(np.concatenate(means), [tail, 100.0 - tail])
+    low, high = np.percentile(drawn @ above / (drawn @ below), [tail, 100.0 - tail])
     return float(low), float(high)
 
 
