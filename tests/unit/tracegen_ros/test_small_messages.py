@@ -35,6 +35,13 @@ def test_intrinsics_round_trip() -> None:
     assert decode_intrinsics(encode_intrinsics(intrinsics, HEADER)) == intrinsics
 
 
+def test_distortion_is_passed_on_and_is_none_by_default() -> None:
+    intrinsics = CameraIntrinsics(600.0, 610.0, 319.5, 239.5, 640, 480)
+    distortion = [0.1, -0.2, 0.001, 0.002, 0.05]
+    assert list(encode_intrinsics(intrinsics, HEADER, distortion).d) == distortion
+    assert list(encode_intrinsics(intrinsics, HEADER).d) == [0.0] * 5
+
+
 def test_an_uncalibrated_camera_is_refused() -> None:
     with pytest.raises(CameraInfoError, match="not calibrated"):
         decode_intrinsics(CameraInfo(width=640, height=480))
