@@ -18,6 +18,9 @@ _RENAMED = {
 }
 _RENAMED_IN_BLOCK = {
     "norm1.norm": "norm_attention",
+    "attn1.to_q": "attention.query",
+    "attn1.to_k": "attention.key",
+    "attn1.to_v": "attention.value",
     "attn1.norm_q": "attention.norm_query",
     "attn1.norm_k": "attention.norm_key",
     "attn1.to_out.0": "attention.out",
@@ -31,7 +34,7 @@ _KINDS = ("weight", "bias")
 def from_cogvideox(tensors: Mapping[str, Tensor], blocks: int) -> dict[str, Tensor]:
     """Tensors of a :class:`TraceTransformer` of ``blocks`` blocks from those of a ``CogVideoXTransformer3DModel``.
 
-    Queries, keys and values become one matrix, and so do the modulations of all blocks and of the output.
+    The modulations of all blocks and of the output become one matrix.
 
     Raises:
         KeyError: A tensor is missing. Tensors of other names are left out.
@@ -45,9 +48,6 @@ def from_cogvideox(tensors: Mapping[str, Tensor], blocks: int) -> dict[str, Tens
             ours_block = block.removeprefix("transformer_")
             for theirs, ours in _RENAMED_IN_BLOCK.items():
                 out[f"{ours_block}.{ours}.{kind}"] = tensors[f"{block}.{theirs}.{kind}"]
-            out[f"{ours_block}.attention.qkv.{kind}"] = torch.cat(
-                [tensors[f"{block}.attn1.to_{part}.{kind}"] for part in "qkv"]
-            )
             modulations += [tensors[f"{block}.{norm}.linear.{kind}"] for norm in ("norm1", "norm2")]
         out[f"modulation_projection.{kind}"] = torch.cat([*modulations, tensors[f"norm_out.linear.{kind}"]])
     return out

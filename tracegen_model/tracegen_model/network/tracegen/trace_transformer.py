@@ -88,22 +88,24 @@ class TraceTransformer(nn.Module):
         """
         config = self.config
         patches = patchify(noisy, config.grid_side, config.patch_side, config.frames_in_channels)
-        trace = self.trace_projection(patches) + self.positions
-        given = condition.shape[1]
-        tokens = torch.cat([condition.to(trace.dtype), trace], dim=1)
+        trace, given = self.trace_projection(patches) + self.positions, condition
         of_blocks = modulation[:, :-2].unflatten(1, (config.blocks, LAYERS, STREAMS, ROLES))
         for index, block in enumerate(self.blocks):
-            tokens = block(tokens, of_blocks[:, index], given, last=index == config.blocks - 1)
-        shift, scale = modulation[:, -2:].split(1, dim=1)
-        out = _modulated(self.norm_out, self.norm_final(tokens), shift, scale)
-        return unpatchify(self.trace_out(out), config.grid_side, config.patch_side, config.frames_in_channels)
+            trace, given = block(trace, given, of_blocks[:, index], last=index == config.blocks - 1)
+        trace = _modulated(self.norm_out, self.norm_final(trace), modulation[:, -2:])
+        return unpatchify(
+            self.trace_out(trace), config.grid_side, config.patch_side, config.frames_in_channels
+        )
 
 
 class JointBlock(nn.Module):
     """Attention of all tokens to all tokens, then feed-forward layers; both modulated and gated by the time.
 
+    Trace tokens and conditioning tokens go through the same layers, modulated differently. They are joined for the
+    attention only: each time costs as much as a layer norm.
+
     Attributes:
-        norm_attention: Layer norm before the attention, for tokens of both kinds.
+        norm_attention: Layer norm before the attention.
         attention: The attention.
         norm_feed_forward: Layer norm before the feed-forward layers.
         feed_forward: The feed-forward layers.
@@ -121,31 +123,41 @@ class JointBlock(nn.Module):
             nn.Linear(FEED_FORWARD_FACTOR * width, width),
         )
 
-    def forward(self, tokens: Tensor, modulation: Tensor, given: int, last: bool) -> Tensor:
-        """Tokens (B, given + trace tokens, width) after the block; the trace tokens alone when it is the ``last``.
+    def forward(
+        self, trace: Tensor, given: Tensor, modulation: Tensor, last: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Trace tokens (B, N, width) and conditioning tokens (B, L, width) after the block.
 
         Args:
-            tokens: The conditioning tokens, ``given`` of them, and the trace tokens.
+            trace: Trace tokens.
+            given: Conditioning tokens.
             modulation: (B, LAYERS, STREAMS, ROLES, width).
-            given: Number of conditioning tokens.
-            last: The conditioning tokens are not read any more.
+            last: Nobody reads the conditioning tokens after this block; they come back as they are.
         """
-        trace = tokens.shape[1] - given
-        shift, scale, gate = _per_token(modulation[:, 0], given, trace)
-        skip = given if last else 0
-        attended = self.attention(_modulated(self.norm_attention, tokens, shift, scale), skip)
-        tokens = torch.addcmul(tokens[:, skip:], gate[:, skip:], attended)
-        shift, scale, gate = _per_token(modulation[:, 1], given - skip, trace)
-        return torch.addcmul(
-            tokens, gate, self.feed_forward(_modulated(self.norm_feed_forward, tokens, shift, scale))
-        )
+        for_trace, for_given = modulation[:, 0].unbind(1)
+        norm = self.norm_attention
+        joint = torch.cat([_modulated(norm, given, for_given), _modulated(norm, trace, for_trace)], dim=1)
+        length = given.shape[1]
+        found = self.attention(joint, skip=length if last else 0)
+        trace = _gated(trace, found[:, -trace.shape[1] :], for_trace)
+        if not last:
+            given = _gated(given, found[:, :length], for_given)
+
+        for_trace, for_given = modulation[:, 1].unbind(1)
+        norm = self.norm_feed_forward
+        trace = _gated(trace, self.feed_forward(_modulated(norm, trace, for_trace)), for_trace)
+        if not last:
+            given = _gated(given, self.feed_forward(_modulated(norm, given, for_given)), for_given)
+        return trace, given
 
 
 class JointAttention(nn.Module):
     """Self-attention of several heads; queries and keys are normalised per head.
 
     Attributes:
-        qkv: Tokens to queries, keys and values.
+        query: Tokens to queries.
+        key: Tokens to keys.
+        value: Tokens to values.
         norm_query: Layer norm of a head's queries.
         norm_key: Layer norm of a head's keys.
         out: What the heads found, to tokens.
@@ -154,18 +166,26 @@ class JointAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self._heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
         self.norm_query = nn.LayerNorm(width // heads, eps=HEAD_NORM_EPSILON)
         self.norm_key = nn.LayerNorm(width // heads, eps=HEAD_NORM_EPSILON)
         self.out = nn.Linear(width, width)
 
     def forward(self, tokens: Tensor, skip: int = 0) -> Tensor:
         """(B, L - skip, width) what the tokens after the first ``skip`` find in all ``tokens`` (B, L, width)."""
-        query, key, value = self.qkv(tokens).unflatten(-1, (3, self._heads, -1)).unbind(2)
-        query = self.norm_query(query[:, skip:]).transpose(1, 2)
-        key = self.norm_key(key).transpose(1, 2)
-        found = F.scaled_dot_product_attention(query, key, value.transpose(1, 2))
+        query = self.norm_query(self._of_heads(self.query(tokens[:, skip:])))
+        key = self.norm_key(self._of_heads(self.key(tokens)))
+        value = self._of_heads(self.value(tokens))
+        found = F.scaled_dot_product_attention(
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        )
         return torch.as_tensor(self.out(found.transpose(1, 2).flatten(2)))
+
+    def _of_heads(self, vectors: Tensor) -> Tensor:
+        """(B, L, heads, width of a head)."""
+        return vectors.unflatten(-1, (self._heads, -1))
 
 
 def embed_times(labels: Tensor, width: int) -> Tensor:
@@ -202,18 +222,11 @@ def _frequencies(count: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.exp(-math.log(FREQUENCY_BASE) / count * torch.arange(count, dtype=dtype))
 
 
-def _per_token(modulation: Tensor, given: int, trace: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Shift, scale and gate (B, given + trace, width) from ``modulation`` (B, STREAMS, ROLES, width)."""
-    of_trace, of_given = modulation.unbind(1)
-    per_token = torch.cat(
-        [of_given[:, :, None].expand(-1, -1, given, -1), of_trace[:, :, None].expand(-1, -1, trace, -1)],
-        dim=2,
-    )
-    shift, scale, gate = per_token.unbind(1)
-    return shift, scale, gate
+def _modulated(norm: nn.LayerNorm, tokens: Tensor, roles: Tensor) -> Tensor:
+    """norm(tokens) (1 + scale) + shift, with shift and scale the first of ``roles`` (B, ROLES, width)."""
+    return torch.addcmul(roles[:, 0:1], norm(tokens), 1.0 + roles[:, 1:2])
 
 
-def _modulated(norm: nn.LayerNorm, tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """norm(tokens) (1 + scale) + shift."""
-    normalised = norm(tokens)
-    return torch.addcmul(normalised + shift, normalised, scale)
+def _gated(tokens: Tensor, change: Tensor, roles: Tensor) -> Tensor:
+    """tokens + gate * change, with the gate the last of ``roles`` (B, ROLES, width)."""
+    return torch.addcmul(tokens, change, roles[:, 2:3])
