@@ -424,6 +424,24 @@ def test_a_packed_dataset_of_another_form_is_refused(episodes: Path, tmp_path: P
     assert len(open_dataset([episodes], ItemForm.of(TINY))) == 12
 
 
+def test_packed_samples_that_teach_nothing_are_left_out_too(tmp_path: Path) -> None:
+    def still(arrays: dict[str, NDArray]) -> None:
+        arrays["traj"][:, :7, :2] = arrays["keypoints"][:, None]
+
+    write_forge_episode(tmp_path / "data" / "a_used", valid=4)
+    write_forge_episode(tmp_path / "data" / "b_short", valid=3)
+    write_forge_episode(tmp_path / "data" / "c_still", change=still)
+    pack_dataset(
+        tmp_path / "data", tmp_path / "packed", jobs=1, image_side=48, preparation="bilinear", horizon=8
+    )
+    dataset = open_dataset([tmp_path / "packed"], FORM, fallback_sentence="do it")
+    assert [dataset[i].key.episode for i in range(len(dataset))] == ["a_used"]
+    assert dataset[0].sentence == "do it"
+    assert len(open_dataset([tmp_path / "packed"], FORM, keep=KEEP_ALL)) == 3
+    with pytest.raises(DatasetError, match="found none to use"):
+        open_dataset([tmp_path / "packed"], FORM, keep=SampleFilter(valid_steps=21))
+
+
 def test_packing_clips_and_cuts_as_streaming_does(tmp_path: Path) -> None:
     write_forge_episode(tmp_path / "data" / "clip", valid=12, instructions={"long": "go"})
     pack_dataset(

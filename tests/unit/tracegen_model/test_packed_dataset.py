@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tracegen_model.data.dataset import DatasetError
 from tracegen_model.data.episode import EpisodeError, EpisodeReader
 from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, increments_of, pack_dataset
 from tracegen_model.data.statistics import SMALLEST_STD, increment_scale
@@ -48,6 +51,31 @@ def test_increments_sum_up_to_the_positions(packed: PackedDataset) -> None:
     np.testing.assert_allclose(increments.cumsum(axis=-2), packed.deltas[:4].astype(np.float32), atol=1e-5)
     assert increment_scale(packed)[0] > 0.01
     assert increment_scale(packed)[2] == SMALLEST_STD  # nothing moves in depth here
+
+
+def test_the_increment_scale_is_the_deviation_of_what_moves(packed: PackedDataset) -> None:
+    def deviation(samples: range) -> float:
+        increments = increments_of(packed.deltas[list(samples)])
+        moving = increments[np.abs(increments).sum(axis=(2, 3)) > 0.02]
+        return float(moving[..., 0].std())
+
+    assert increment_scale(packed)[0] == pytest.approx(deviation(range(12)), rel=1e-4)
+    assert increment_scale(packed, among=[1, 2, 3])[0] == pytest.approx(deviation(range(1, 4)), rel=1e-4)
+    assert increment_scale(packed, among=[1, 2, 3], samples=2) == increment_scale(packed, among=[1, 3])
+
+
+def test_nothing_that_moves_has_no_increment_scale(packed: PackedDataset) -> None:
+    still = dataclasses.replace(packed, deltas=np.zeros_like(packed.deltas))
+    with pytest.raises(DatasetError, match="no point moves"):
+        increment_scale(still)
+    with pytest.raises(DatasetError, match="no point moves"):
+        increment_scale(packed, among=[])
+
+
+def test_another_process_opens_the_arrays_itself(packed: PackedDataset) -> None:
+    pickled = pickle.dumps(packed)
+    assert len(pickled) < 1000
+    np.testing.assert_array_equal(pickle.loads(pickled).deltas, packed.deltas)
 
 
 def test_several_processes_pack_the_same(packed: PackedDataset, episodes: Path, tmp_path: Path) -> None:

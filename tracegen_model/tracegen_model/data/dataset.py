@@ -92,9 +92,13 @@ class SampleFilter:
 
     def reason_against(self, sample: SampleRecord) -> str | None:
         """Why ``sample`` is left out; None when it is used."""
-        if sample.valid_steps < self.valid_steps:
+        return self.reason_against_measures(sample.valid_steps, sample.longest_path)
+
+    def reason_against_measures(self, valid_steps: int, longest_path: float) -> str | None:
+        """Why a sample with so many valid steps and that longest path is left out; None when it is used."""
+        if valid_steps < self.valid_steps:
             return f"fewer than {self.valid_steps} valid steps"
-        if self.moving and not sample.longest_path > MOVES:
+        if self.moving and not longest_path > MOVES:
             return "no moving point"
         return None
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from tracegen_model.data.dataset import SampleFilter
 from tracegen_model.data.episode import EpisodeReader
 from tracegen_model.data.episode_error import EpisodeError
-from tracegen_model.data.episode_index import Problem, SampleRecord, grid_side_of
+from tracegen_model.data.episode_index import Problem, grid_side_of
 from tracegen_model.data.statistics import PUBLISHED_SCALE
 from tracegen_model.data.trace_targets import MOVES, increments_of_traces, path_lengths
 from tracegen_model.overlay import draw_depth, draw_traces, grid_of_images
@@ -336,10 +336,7 @@ def _range(readings: NDArray) -> tuple[float, float]:
 
 
 def _reason_against(sample: SampleMeasures) -> str | None:
-    record = SampleRecord(
-        sample.stem, "", *sample.size, sample.grid_side, sample.valid_steps, sample.longest_path, True
-    )
-    return SampleFilter().reason_against(record)
+    return SampleFilter().reason_against_measures(sample.valid_steps, sample.longest_path)
 
 
 def _histogram(values: Sequence[int]) -> dict[str, int]:

@@ -26,7 +26,7 @@ from tracegen_model.data.dataset import FALLBACK_SENTENCE, fractions_of_pixels, 
 from tracegen_model.data.episode import TARGET_COUNT, EpisodeError, EpisodeReader, EpisodeTraces
 from tracegen_model.data.episode_index import grid_side_of
 from tracegen_model.data.trace_item import SampleKey, TraceItem
-from tracegen_model.data.trace_targets import MOVES
+from tracegen_model.data.trace_targets import MOVES, path_lengths
 from tracegen_model.runtime.preprocessing import MODEL_IMAGE_SIDE, PREPARATIONS
 from tracegen_model.trace_grid import grid_pixels
 
@@ -110,6 +110,8 @@ class PackedDataset:
         point_kinds: (S, points) uint8.
         target_uvz: (S, 3, 3) float32: u, v of the pixel centre in fractions of the image ((px + 1/2) / side), z [m].
         sample_text: (S,) int32 index into ``episodes``.
+        valid_steps: (S,) int32 number of steps that count as valid.
+        longest_path: (S,) float32 path of the point that moves most, see ``trace_targets.path_lengths``.
         episodes: Names and wordings of the episodes.
         images: What is said of each image.
         scenes: Names of the scenes.
@@ -126,6 +128,8 @@ class PackedDataset:
     point_kinds: NDArray[np.uint8]
     target_uvz: NDArray[np.float32]
     sample_text: NDArray[np.int32]
+    valid_steps: NDArray[np.int32]
+    longest_path: NDArray[np.float32]
     episodes: list[PackedEpisode]
     images: list[PackedImage]
     scenes: list[str]
@@ -359,6 +363,8 @@ def _array_layout(
         "point_kinds": ((samples, points), np.dtype(np.uint8)),
         "target_uvz": ((samples, TARGET_COUNT, 3), np.dtype(np.float32)),
         "sample_text": ((samples,), np.dtype(np.int32)),
+        "valid_steps": ((samples,), np.dtype(np.int32)),
+        "longest_path": ((samples,), np.dtype(np.float32)),
     }
 
 
@@ -436,7 +442,7 @@ def _pack_any(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_Samp
 def _pack_samples(
     output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob], all_steps: bool
 ) -> None:
-    names = ("deltas", "start_depth", "point_kinds", "target_uvz")
+    names = ("deltas", "start_depth", "point_kinds", "target_uvz", "valid_steps", "longest_path")
     arrays = {name: np.load(output / f"{name}.npy", mmap_mode="r+") for name in names}
     for i, job in enumerate(jobs, start=start):
         sample, path = job.episode.traces(job.stem), job.episode.sample_path(job.stem)
@@ -463,3 +469,5 @@ def _store(
     arrays["start_depth"][i] = sample.traces[:, 0, 2]
     arrays["point_kinds"][i] = sample.point_kinds
     arrays["target_uvz"][i] = fractions_of_pixels(sample.target_uvz, width, height)
+    arrays["valid_steps"][i] = sample.valid_steps.sum()
+    arrays["longest_path"][i] = path_lengths(sample.traces, width, height).max()
