@@ -21,7 +21,13 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 
 _METADATA = "ros_parameter"
-_TYPES = {bool: "a bool", int: "an integer", float: "a double", str: "a string"}
+_TYPES = {
+    bool: "a bool",
+    int: "an integer",
+    float: "a double",
+    str: "a string",
+    tuple[float, ...]: "a list of doubles",
+}
 
 
 class ParameterError(ValueError):
@@ -37,7 +43,7 @@ class _Rule:
 
 
 def parameter(
-    default: bool | int | float | str,
+    default: bool | int | float | str | tuple[float, ...],
     description: str,
     *,
     minimum: float | None = None,
@@ -47,7 +53,8 @@ def parameter(
     """A dataclass field that is a node parameter.
 
     Args:
-        default: Value when none is given; its field's annotation (bool, int, float or str) is the type.
+        default: Value when none is given; its field's annotation is the type: bool, int, float, str, or
+            ``tuple[float, ...]`` for a list of doubles, which has as many as the default and no range.
         description: One sentence with the unit in brackets.
         minimum: Smallest value allowed; goes with ``maximum``.
         maximum: Largest value allowed.
@@ -74,8 +81,11 @@ def declare_parameters[Declaration](node: Node, declaration: type[Declaration]) 
 
 
 def _declare(node: Node, name: str, value_type: type, default: Any, rule: _Rule) -> Any:
+    is_list = isinstance(default, tuple)
     try:
-        value = node.declare_parameter(name, default, _descriptor(value_type, rule)).value
+        value = node.declare_parameter(
+            name, list(default) if is_list else default, _descriptor(value_type, rule)
+        ).value
     except InvalidParameterTypeException as error:
         raise ParameterError(
             f"parameter {name!r} ({rule.description}) must be {_TYPES[value_type]}, such as {default!r}: {error}"
@@ -84,6 +94,12 @@ def _declare(node: Node, name: str, value_type: type, default: Any, rule: _Rule)
         raise ParameterError(
             f"parameter {name!r} ({rule.description}) must lie in [{rule.minimum}, {rule.maximum}]: {error}"
         ) from error
+    if is_list:
+        value = tuple(value)
+        if len(value) != len(default):
+            raise ParameterError(
+                f"parameter {name!r} ({rule.description}) must have {len(default)} numbers, got {len(value)}"
+            )
     if rule.choices and value not in rule.choices:
         raise ParameterError(
             f"parameter {name!r} ({rule.description}) must be one of {', '.join(rule.choices)}, got {value!r}"

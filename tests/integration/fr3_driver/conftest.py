@@ -14,7 +14,7 @@ import pytest
 
 from fr3_driver.arm_driver import ArmDriver, ArmListener
 from fr3_driver.arm_reading import ArmReading
-from fr3_driver.arm_settings import ArmSettings
+from fr3_driver.arm_settings import ArmSettings, Deadlines
 from fr3_driver.driver_state import DriverState, DriverStatus
 from fr3_driver.emulator.control_port import EmulatorControl
 from ik_controller.trajectory_executor import TrajectoryCommand
@@ -32,7 +32,15 @@ class EmulatedRobot:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fr3_driver.emulator.command_line", "--host", HOST, "--clock", self._clock],
+            [
+                sys.executable,
+                "-m",
+                "fr3_driver.emulator.command_line",
+                "--host",
+                HOST,
+                "--clock",
+                self._clock,
+            ],
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         self._control = EmulatorControl(HOST, timeout_s=DEADLINE_S)
@@ -132,14 +140,21 @@ def healthy(robot: EmulatedRobot) -> EmulatedRobot:
     return robot
 
 
-@pytest.fixture
-def arm(healthy: EmulatedRobot) -> Iterator[DrivenArm]:
-    arm = DrivenArm()
+@pytest.fixture(scope="module")
+def connected(robot: EmulatedRobot) -> Iterator[DrivenArm]:
+    arm = DrivenArm(deadlines=Deadlines(settings=1.0, recover=1.0, moving=0.4, idle=1.5))
     arm.connect()
-    if arm.state.needs_recovery:
-        arm.driver.recover()
     yield arm
     arm.driver.disconnect()
+
+
+@pytest.fixture
+def arm(connected: DrivenArm, healthy: EmulatedRobot) -> DrivenArm:
+    """The driver, well again after the test before."""
+    if connected.state.needs_recovery:
+        connected.driver.recover()
+    connected.wait_for(DriverState.READY)
+    return connected
 
 
 def only(joint: int, angle: float) -> np.ndarray:

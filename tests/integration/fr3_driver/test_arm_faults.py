@@ -119,7 +119,7 @@ def test_a_robot_that_answers_no_request_does_not_hang_the_driver(
     began_s = time.monotonic()
     with pytest.raises(ArmDriverError, match="'recover'"):
         arm.driver.recover()
-    assert time.monotonic() - began_s < 12.0
+    assert time.monotonic() - began_s < 3.0
     assert arm.state is DriverState.UNRESPONSIVE
     healthy.ask("mute", on=False)
     arm.driver.recover()

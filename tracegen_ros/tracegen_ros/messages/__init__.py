@@ -44,7 +44,9 @@ from tracegen_ros.messages.trace_cloud import decode_trace_grid, encode_trace_gr
 from tracegen_ros.messages.transforms import (
     decode_transform,
     encode_path,
+    encode_pose,
     encode_transform,
+    encode_wrench,
     quaternion_from_rotation,
     rotation_from_quaternion,
 )
@@ -81,10 +83,12 @@ __all__ = [
     "encode_joint_trajectory",
     "encode_marker_removal",
     "encode_path",
+    "encode_pose",
     "encode_stamp",
     "encode_trace_grid",
     "encode_trace_markers",
     "encode_transform",
+    "encode_wrench",
     "nanoseconds_from",
     "quaternion_from_rotation",
     "rotation_from_quaternion",

@@ -66,14 +66,19 @@ def decode_joint_state(message: JointState, joint_names: Sequence[str]) -> Joint
 
 
 def encode_joint_state(
-    joint_names: Sequence[str], positions: ArrayLike, velocities: ArrayLike, header: Header
+    joint_names: Sequence[str],
+    positions: ArrayLike,
+    velocities: ArrayLike,
+    header: Header,
+    efforts: ArrayLike = (),
 ) -> JointState:
-    """State message of joints (J,) [rad, rad/s; m, m/s for sliding joints]."""
+    """State message of joints (J,) [rad, rad/s, Nm; m, m/s, N for sliding joints]; empty arrays say nothing."""
     return JointState(
         header=header,
         name=list(joint_names),
         position=np.asarray(positions, dtype=float).tolist(),
         velocity=np.asarray(velocities, dtype=float).tolist(),
+        effort=np.asarray(efforts, dtype=float).tolist(),
     )
 
 

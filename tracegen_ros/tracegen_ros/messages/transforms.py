@@ -1,9 +1,19 @@
-"""``geometry_msgs/Transform`` and ``nav_msgs/Path`` <-> arrays."""
+"""Messages of ``geometry_msgs``, and ``nav_msgs/Path``, <-> arrays."""
 
 from __future__ import annotations
 
 import numpy as np
-from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Transform, TransformStamped, Vector3
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseStamped,
+    Quaternion,
+    Transform,
+    TransformStamped,
+    Vector3,
+    Wrench,
+    WrenchStamped,
+)
 from nav_msgs.msg import Path
 from numpy.typing import ArrayLike, NDArray
 from std_msgs.msg import Header
@@ -89,6 +99,25 @@ def encode_transform(child_in_parent: ArrayLike, header: Header, child_frame_id:
         header=header,
         child_frame_id=child_frame_id,
         transform=Transform(translation=Vector3(x=tx, y=ty, z=tz), rotation=Quaternion(x=x, y=y, z=z, w=w)),
+    )
+
+
+def encode_pose(pose_in_parent: ArrayLike, header: Header) -> PoseStamped:
+    """Pose message of a homogeneous matrix (4, 4) [m]; ``header.frame_id`` is the parent."""
+    matrix = np.asarray(pose_in_parent, dtype=float)
+    if matrix.shape != (4, 4):
+        raise TransformError(f"a homogeneous transform is (4, 4), got {matrix.shape}")
+    x, y, z, w = quaternion_from_rotation(matrix[:3, :3]).tolist()
+    px, py, pz = matrix[:3, 3].tolist()
+    pose = Pose(position=Point(x=px, y=py, z=pz), orientation=Quaternion(x=x, y=y, z=z, w=w))
+    return PoseStamped(header=header, pose=pose)
+
+
+def encode_wrench(wrench: ArrayLike, header: Header) -> WrenchStamped:
+    """Wrench message of force and torque (6,) [N, Nm] in ``header.frame_id``."""
+    fx, fy, fz, tx, ty, tz = np.asarray(wrench, dtype=float).tolist()
+    return WrenchStamped(
+        header=header, wrench=Wrench(force=Vector3(x=fx, y=fy, z=fz), torque=Vector3(x=tx, y=ty, z=tz))
     )
 
 

@@ -65,7 +65,7 @@ class ArmDriver:
         Raises:
             ArmDriverError: It does not; with the reason.
         """
-        self.disconnect()
+        self._end_worker()
         self._set(DriverStatus(DriverState.CONNECTING, self._settings.fci_ip))
         self._link = WorkerLink(
             "fr3_arm_worker",
@@ -81,15 +81,15 @@ class ArmDriver:
         )
         if not connected or self._status.state.needs_connection:
             status = self._status
-            self.disconnect()
-            self._set(status)
+            self._end_worker()
+            self._set(
+                status if connected else DriverStatus(DriverState.UNRESPONSIVE, "no state after connecting")
+            )
             raise ArmDriverError(str(status))
 
     def disconnect(self) -> None:
         """Bring the arm to rest and end the worker."""
-        link, self._link = self._link, None
-        if link is not None:
-            link.close()
+        self._end_worker()
         self._set(DriverStatus(DriverState.DISCONNECTED, "disconnected"))
 
     def execute(self, command: TrajectoryCommand) -> None:
@@ -140,6 +140,11 @@ class ArmDriver:
         raise ArmDriverError(
             str(self._status) if answered else f"no answer to a recovery within {deadline_s:g} s"
         )
+
+    def _end_worker(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
     # What the worker says, in the link's thread
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from fr3_driver.arm_messages import Alive, Execute, Lost, Recover, Recovered, Refused, Report, Stop
-from fr3_driver.arm_reading import ArmReading
 from fr3_driver.arm_settings import ARM_JOINTS, ArmSettings
 from fr3_driver.driver_state import DriverState, DriverStatus
 from fr3_driver.robot_faults import ConnectionLostError, RobotFaultError

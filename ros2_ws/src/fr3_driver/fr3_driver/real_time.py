@@ -39,11 +39,11 @@ def enforces_real_time(policy: RealTimePolicy, fci_ip: str, flag: Path = _REAL_T
     enforce = policy is RealTimePolicy.ENFORCE or (policy is RealTimePolicy.AUTO and not is_loopback(fci_ip))
     if enforce and not kernel_is_real_time(flag):
         raise RealTimeError(
-            f"the kernel {platform.release()} is not a real-time one ({flag} is not 1). The robot wants an answer every "
-            "millisecond and stops with communication_constraints_violation when too many come late. Install a kernel "
-            "with PREEMPT_RT (Ubuntu Pro: 'pro enable realtime-kernel') and give your user rtprio 99 and memlock in "
-            "/etc/security/limits.conf; or set realtime:=ignore to try without, at low speed and with a hand on the stop "
-            "button"
+            f"the kernel {platform.release()} is not a real-time one ({flag} is not 1). The robot wants an answer "
+            "every millisecond and stops with communication_constraints_violation when too many come late. Install a "
+            "kernel with PREEMPT_RT (Ubuntu Pro: 'pro enable realtime-kernel') and give your user rtprio 99 and "
+            "memlock in /etc/security/limits.conf; or set realtime:=ignore to try without, slowly and with a hand on "
+            "the stop button"
         )
     return enforce
 

@@ -24,7 +24,7 @@ _LOOK_AHEAD_S = 0.03
 class VelocityCommand:
     """Feed-forward plus position feedback, clamped.
 
-        v = dq* + k (q* - q),   clamped to the bounds of velocity and to what can still be braked before a position bound
+        v = dq* + k (q* - q),   clamped to the velocity bounds and to what can be braked before a position bound
 
     Args:
         limits: Joint limits.

@@ -1,7 +1,7 @@
 """A worker process that may get stuck, and the link by which it is watched.
 
-The libraries that talk to the robot wait for its answers without a time limit; a thread that waits so cannot be ended, a
-process can. Each message of the worker says how long the next one may take at most; whoever is silent for longer is
+The libraries that talk to the robot wait for its answers without a time limit; a thread that waits so cannot be ended,
+a process can. Each message of the worker says how long the next one may take at most; whoever is silent for longer is
 ended, and the link says so.
 """
 
@@ -179,7 +179,9 @@ class WorkerLink:
     def _conclude(self) -> None:
         self._process.join(_LEAVE_TIMEOUT_S)
         if not self._closing:
-            self._on_end(WorkerEnd(False, f"the worker process ended with exit code {self._process.exitcode}"))
+            self._on_end(
+                WorkerEnd(False, f"the worker process ended with exit code {self._process.exitcode}")
+            )
 
     def _end_process(self) -> None:
         if self._process.is_alive():

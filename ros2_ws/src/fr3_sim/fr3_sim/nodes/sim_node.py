@@ -24,10 +24,10 @@ from fr3_sim.nodes.gripper_server import GripperServer
 from fr3_sim.nodes.sim_parameters import SimParameters, declare_scene_parameters, read_scene_parameters
 from fr3_sim.scene import ARM_JOINTS
 from fr3_sim.simulation import JOINT_NAMES, STEP_NS, RgbdFrame, Simulation
-from ik_controller.trajectory_executor import CommandError, TrajectoryCommand
+from ik_controller.nodes.trajectory_command import decode_trajectory_command
+from ik_controller.trajectory_executor import CommandError
 from tracegen_ros.messages import (
     MessageError,
-    decode_joint_trajectory,
     decode_stamp,
     encode_colour,
     encode_depth,
@@ -186,7 +186,7 @@ class SimNode(Node):
             self._late += 1
             self._latest_ns = max(self._latest_ns, late_ns)
         try:
-            self._simulation.command_trajectory(_command_of(message))
+            self._simulation.command_trajectory(decode_trajectory_command(message, ARM_JOINTS))
             self._trajectories += 1
         except (CommandError, MessageError) as error:
             self._refused.append(str(error))
@@ -279,20 +279,6 @@ class SimNode(Node):
         """Release the camera, then the node."""
         self._simulation.close()
         super().destroy_node()
-
-
-def _command_of(message: JointTrajectory) -> TrajectoryCommand:
-    """The message's motion in the arm's joint order, with what its points carry and no more."""
-    samples = decode_joint_trajectory(message, ARM_JOINTS)
-    has_velocities = all(len(point.velocities) > 0 for point in message.points)
-    has_accelerations = has_velocities and all(len(point.accelerations) > 0 for point in message.points)
-    return TrajectoryCommand(
-        start_s=seconds_from(samples.start_ns),
-        times_s=samples.times_s,
-        positions=samples.positions,
-        velocities=samples.velocities if has_velocities else None,
-        accelerations=samples.accelerations if has_accelerations else None,
-    )
 
 
 def main() -> None:
