@@ -14,6 +14,11 @@ method                evaluations in N steps   error  source
                                                       (Hairer, Nørsett, Wanner 1993, section III.5); first step Euler's
 ====================  =======================  =====  ==============================================================
 
+Which one is best depends on the network. On ``fr3_blocks_nano``, whose first steps are the hard ones, the distance of
+traces to those of very many steps, in shares of the traces' own length, is at 10 evaluations 0.21 by ``euler``, 0.17 by
+``midpoint``, 0.23 by ``heun`` in 9 and 0.17 by ``adams_bashforth``. That one extrapolates, and overshoots where a step
+is several times as long as the one before: with shifted times, give it 5 steps or more.
+
 The multistep method is Adams and Bashforth's rather than one of the DPM-Solver family, because those count time in the
 logarithm of the signal-to-noise ratio, which is infinite at both ends of this flow, t = 0 and t = 1.
 """
