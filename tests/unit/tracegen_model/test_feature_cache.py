@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from torch import Tensor
 
 from tracegen_model.data.feature_cache import ENCODERS_FILE, FeatureCache, FeatureCacheError
 from tracegen_model.network.images import ImageBatch
+from tracegen_model.network.tracegen.encoder_weights import EncoderSource
+from tracegen_model.network.tracegen.tracegen import TraceGen
+
+from .conftest import TINY_TRACEGEN
 
 ENCODERS = {"dinov3": "aa", "siglip": "bb"}
 
@@ -54,6 +59,23 @@ def test_features_come_back_bit_by_bit_in_another_process_life(tmp_path: Path, m
     for cache in (first, FeatureCache(tmp_path, ENCODERS, memory_limit)):
         assert_same(cache.with_features(images(0, 1, 2), encoder), expected)
     assert encoder.encoded == []
+
+
+def test_the_network_cannot_tell_kept_features_from_new_ones(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = TraceGen(TINY_TRACEGEN, EncoderSource(random=True)).eval()
+    drawn = images(0, 1, 2)
+    batch = replace(drawn, colour=torch.rand(3, 3, 32, 32), depth=torch.rand(3, 32, 32))
+    with torch.no_grad():
+        expected = network.condition(batch, ["go"] * 3)
+        FeatureCache(tmp_path, ENCODERS).with_features(batch, network.encoder_features)
+        kept = FeatureCache(tmp_path, ENCODERS).with_features(batch, _fail)
+        found = network.condition(kept, ["go"] * 3)
+    assert torch.equal(found.tokens, expected.tokens)
+
+
+def _fail(images: ImageBatch) -> Mapping[str, Tensor]:
+    raise AssertionError(f"{len(images)} images are encoded that are known")
 
 
 def test_only_images_that_are_not_known_are_encoded(tmp_path: Path) -> None:
