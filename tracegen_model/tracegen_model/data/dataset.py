@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -107,14 +108,31 @@ KEEP_ALL = SampleFilter(valid_steps=0, moving=False)
 """Leaves nothing out."""
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """A sample of the dataset; ``image`` and ``scene`` are numbers."""
+class _SampleTable:
+    """Samples by number, in columns: millions of them are to fit into memory."""
 
-    episode: int
-    record: SampleRecord
-    image: int
-    scene: str
+    def __init__(self) -> None:
+        self.stems: list[str] = []
+        self.episodes, self.images, self.scenes = array("i"), array("i"), array("i")
+        self.digests: list[str] = []
+        self.scene_names: list[str] = []
+        self._image_numbers: dict[str, int] = {}
+        self._scene_numbers: dict[str, int] = {}
+
+    def add(self, episode: int, stem: str, digest: str, scene: str) -> None:
+        """Append a sample of the episode with that number, whose image has that digest."""
+        self.stems.append(stem)
+        self.episodes.append(episode)
+        self.images.append(_number(digest, self._image_numbers, self.digests))
+        self.scenes.append(_number(scene, self._scene_numbers, self.scene_names))
+
+
+def _number(name: str, numbers: dict[str, int], names: list[str]) -> int:
+    """Number of ``name`` among ``names``, where it is appended when it is new."""
+    if name not in numbers:
+        numbers[name] = len(names)
+        names.append(name)
+    return numbers[name]
 
 
 class EpisodeDataset:
@@ -159,45 +177,45 @@ class EpisodeDataset:
         """Number of samples that are not used, by reason."""
         self._fallback = fallback_sentence
         self._episodes: list[tuple[EpisodeReader, str, dict[str, str]]] = []
-        self._samples: list[_Sample] = []
-        self._images: dict[str, int] = {}
+        self._samples = _SampleTable()
         keep = keep or SampleFilter()
         for folder, name in zip(folders, _names_of(folders), strict=True):
             records = index_folder(folder, cache, jobs)
             self._refuse_or_log(records, folder, skip_broken)
             for record in records:
                 self._add(folder, name, record, keep, scenes)
-        if not self._samples:
+        if not len(self):
             reasons = ", ".join(f"{count} with {reason}" for reason, count in self.left_out.items())
             raise DatasetError(
                 f"{', '.join(map(str, folders))}: expected samples to learn from, found none to use"
                 f"{f' ({reasons})' if reasons else ''}; `tracegen data inspect` says more"
             )
         for reason, count in self.left_out.items():
-            logger.info("%d of %d samples are left out: %s", count, count + len(self._samples), reason)
+            total = len(self) + self.left_out.total()
+            logger.info("%d of %d samples are left out: %s", count, total, reason)
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._samples.stems)
 
     def __getitem__(self, index: int) -> TraceItem:
-        sample = self._samples[index]
-        record, form = sample.record, self.form
-        episode, _, wordings = self._episodes[sample.episode]
-        traces = episode.traces(record.stem)
-        width, height = episode.image_size(record.stem)
+        samples, form = self._samples, self.form
+        stem = samples.stems[index]
+        episode, _, wordings = self._episodes[samples.episodes[index]]
+        traces = episode.traces(stem)
+        width, height = episode.image_size(stem)
         if len(traces.keypoints) != form.points:
             raise EpisodeError(
-                episode.sample_path(record.stem), f"{form.points} keypoints", f"{len(traces.keypoints)}"
+                episode.sample_path(stem), f"{form.points} keypoints", f"{len(traces.keypoints)}"
             )
         increments, known = increments_of_traces(
             traces.traces, width, height, form.horizon, form.clip_to_image
         )
         preparation = PREPARATIONS[form.preparation]
-        depth = episode.depth(record.stem)
+        depth = episode.depth(stem)
         return TraceItem(
             key=self.key_of(index),
-            image_key=f"{record.image}.{form.preparation}.{form.image_side}",
-            colour=preparation.colour(episode.image(record.stem), form.image_side),
+            image_key=f"{samples.digests[samples.images[index]]}.{form.preparation}.{form.image_side}",
+            colour=preparation.colour(episode.image(stem), form.image_side),
             depth=_no_depth(form.image_side) if depth is None else preparation.depth(depth, form.image_side),
             depth_known=depth is not None,
             sentence=next(iter(wordings.values()), self._fallback),
@@ -213,17 +231,16 @@ class EpisodeDataset:
 
     def key_of(self, index: int) -> SampleKey:
         """Where sample ``index`` comes from."""
-        sample = self._samples[index]
-        episode, dataset, _ = self._episodes[sample.episode]
-        return SampleKey(dataset, episode.folder.name, sample.record.stem)
+        episode, dataset, _ = self._episodes[self._samples.episodes[index]]
+        return SampleKey(dataset, episode.folder.name, self._samples.stems[index])
 
     def image_of(self, index: int) -> int:
         """Number of the image that sample ``index`` shows; samples with equal image and depth share it."""
-        return self._samples[index].image
+        return self._samples.images[index]
 
     def scene_of(self, index: int) -> str:
         """What sample ``index`` must not be split from."""
-        return self._samples[index].scene
+        return self._samples.scene_names[self._samples.scenes[index]]
 
     def _refuse_or_log(self, records: Sequence[EpisodeRecord], folder: Path, skip_broken: bool) -> None:
         problems = [problem for record in records for problem in record.problems]
@@ -260,8 +277,7 @@ class EpisodeDataset:
                     f"{self.form.grid_side}, found {sample.grid_side}; choose a network with that grid_side"
                 )
             scene = scene_of(sample.stem) if scenes == "stem" else record.name
-            image = self._images.setdefault(sample.image, len(self._images))
-            self._samples.append(_Sample(len(self._episodes), sample, image, f"{dataset}/{scene}"))
+            self._samples.add(len(self._episodes), sample.stem, sample.image, f"{dataset}/{scene}")
         self._episodes.append((episode, dataset, record.wordings))
 
 
