@@ -227,7 +227,7 @@ class ArmWorker:
             else:
                 self._phase = _Phase.REST
         else:
-            self._tracker.send(replace(setpoint, position=planned), self._reading)
+            self._tracker.send(setpoint, planned, self._reading)
 
     def _arrived(self, setpoint: JointSetpoint, now_s: float, error_rad: float) -> bool:
         over_s = now_s - self._executor.end_s

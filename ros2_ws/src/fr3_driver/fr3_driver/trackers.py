@@ -34,8 +34,8 @@ class Tracker(ABC):
     """How long the arm is held on the end of its trajectory at most [s]."""
 
     @abstractmethod
-    def send(self, setpoint: JointSetpoint, reading: ArmReading) -> None:
-        """Go to ``setpoint``."""
+    def send(self, setpoint: JointSetpoint, planned: FloatArray, reading: ArmReading) -> None:
+        """Go to ``setpoint``, which is for when the command is in force; now the arm should be at ``planned``."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -51,9 +51,9 @@ class VelocityTracker(Tracker):
         self._robot = session.robot
         self._command = VelocityCommand(session.limits, settings)
 
-    def send(self, setpoint: JointSetpoint, reading: ArmReading) -> None:
-        """Go to ``setpoint``."""
-        velocity = self._command.velocity(setpoint, reading.positions)
+    def send(self, setpoint: JointSetpoint, planned: FloatArray, reading: ArmReading) -> None:
+        """Go to ``setpoint``; the error is that of now."""
+        velocity = self._command.velocity(setpoint.velocity, planned - reading.positions, reading.positions)
         self._robot.move(
             franky.JointVelocityMotion(velocity, franky.Duration(DEAD_MAN_MS)), asynchronous=True
         )
@@ -73,8 +73,8 @@ class CompliantTracker(Tracker):
         self._tracker: franky.JointImpedanceTracker | None = None
         self.settle_s = settings.compliant_hold_s
 
-    def send(self, setpoint: JointSetpoint, reading: ArmReading) -> None:
-        """Go to ``setpoint``."""
+    def send(self, setpoint: JointSetpoint, planned: FloatArray, reading: ArmReading) -> None:
+        """Go to ``setpoint``; the spring knows no other error than its length."""
         if self._tracker is None:
             self._tracker = franky.JointImpedanceTracker(
                 self._robot,

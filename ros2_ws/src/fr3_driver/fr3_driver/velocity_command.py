@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from fr3_driver.arm_settings import ArmSettings
 from ik_controller.joint_limits import JointLimits
-from ik_controller.trajectory_executor import JointSetpoint
 
 FloatArray = NDArray[np.float64]
 
@@ -39,9 +38,15 @@ class VelocityCommand:
         self._upper = limits.position_upper - settings.position_margin_rad
         self._braking = _BRAKING_SHARE * settings.acceleration_factor * limits.acceleration
 
-    def velocity(self, setpoint: JointSetpoint, positions: FloatArray) -> FloatArray:
-        """Velocity (7,) [rad/s] for an arm at ``positions`` (7,) [rad] that is to be at ``setpoint``."""
-        return self.clamp(setpoint.velocity + self._gain * (setpoint.position - positions), positions)
+    def velocity(self, planned: FloatArray, error: FloatArray, positions: FloatArray) -> FloatArray:
+        """Velocity (7,) [rad/s] for an arm at ``positions`` [rad] that is ``error`` [rad] behind its trajectory.
+
+        Args:
+            planned: (7,) the trajectory's velocity [rad/s].
+            error: (7,) from where the arm is to where it should be.
+            positions: (7,) where it is.
+        """
+        return self.clamp(planned + self._gain * error, positions)
 
     def clamp(self, velocities: FloatArray, positions: FloatArray) -> FloatArray:
         """``velocities`` (7,) [rad/s] as near as the limits allow at ``positions`` (7,) [rad]."""
