@@ -47,6 +47,12 @@ def test_a_checkpoint_that_holds_its_encoders_needs_no_others(tmp_path: Path) ->
     assert all(torch.equal(tensor, expected[name]) for name, tensor in network.state_dict().items())
 
 
+def test_towers_that_a_checkpoint_holds_are_used_when_only_a_tokeniser_is_named(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "whole", with_encoders=True)
+    network = load_checkpoint(folder, EncoderSource(t5=str(tmp_path / "nowhere"), download=False))[1]
+    assert network.encoder_digests() == dict(CheckpointConfig.load(folder).encoders)
+
+
 def test_a_checkpoint_without_encoders_takes_the_ones_it_is_given(tmp_path: Path) -> None:
     folder = saved(tmp_path / "part", with_encoders=False)
     network = load_checkpoint(folder, EncoderSource(random=True, seed=3))[1]

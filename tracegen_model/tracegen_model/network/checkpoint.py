@@ -59,8 +59,8 @@ def load_checkpoint(
 
     Args:
         folder: The checkpoint.
-        encoders: Where pretrained encoders come from; None = the checkpoint itself where it holds them, else the names
-            that its config gives.
+        encoders: Where pretrained encoders come from. What it does not say comes from the checkpoint itself where it
+            holds encoders, else from the names that its config gives.
 
     Raises:
         CheckpointError: A file is missing or damaged, tensors do not fit, or the encoders are not those that the
@@ -69,19 +69,20 @@ def load_checkpoint(
     """
     config = CheckpointConfig.load(folder)
     tensors = load_tensors(config.verify_file(folder, WEIGHTS_FILE))
-    network = build_network(config.network, encoders or _own_encoders(config, folder))
+    network = build_network(config.network, _encoders(config, folder, encoders))
     load_strictly(network, {**network.frozen_parameters(), **tensors}, folder / CONFIG_FILE)
     _require_encoders(network, config, folder, by_choice=encoders is not None and encoders.random)
     return config, network.eval()
 
 
-def _own_encoders(config: CheckpointConfig, folder: Path) -> EncoderSource | None:
-    """The encoders that the checkpoint itself holds, if it does."""
-    if ENCODERS_FILE not in config.sha256:
-        return None
+def _encoders(config: CheckpointConfig, folder: Path, given: EncoderSource | None) -> EncoderSource | None:
+    """The encoders that the checkpoint itself holds, unless others are ``given``; beside them, a tokeniser may be."""
+    if ENCODERS_FILE not in config.sha256 or (given and (given.random or given.dinov3 or given.siglip)):
+        return given
     from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, EncoderSource
 
-    return EncoderSource(
+    return dataclasses.replace(
+        given or EncoderSource(),
         stored=config.verify_file(folder, ENCODERS_FILE),
         hashed_words=config.encoders.get("tokeniser") == HASHED_WORDS,
     )

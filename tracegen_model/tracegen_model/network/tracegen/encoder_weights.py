@@ -38,7 +38,8 @@ class EncoderSource:
         siglip: Location of the appearance and depth tower.
         t5: Location of the text tower and its tokeniser.
         stored: A safetensors file with the frozen tensors of all towers under the network's own names, as checkpoints
-            hold it; the locations above are not used then. A ``tokenizer.json`` beside it is the tokeniser.
+            hold it; no tower comes from the locations above then. The tokeniser is that at ``t5``, else a
+            ``tokenizer.json`` beside this file.
         hashed_words: Word ids by a hash instead of T5's tokeniser, as random towers have them.
         random: Random towers and hashed words instead of pretrained ones, for tests and for timing.
         seed: Seed of random towers; equal seeds give equal towers.

@@ -87,8 +87,8 @@ def _tokeniser(config: T5Config, length: int, source: EncoderSource) -> Tokenise
     if source.random or source.hashed_words or torch.get_default_device().type == "meta":
         return HashedWords(length, config.vocabulary)
     beside = source.stored and source.stored.parent
-    location = str(beside) if beside and (beside / TOKENISER_FILE).is_file() else source.t5 or config.name
-    return T5Tokeniser(find_tokeniser("t5", location, source.download), length)
+    stored = str(beside) if beside and (beside / TOKENISER_FILE).is_file() else None
+    return T5Tokeniser(find_tokeniser("t5", source.t5 or stored or config.name, source.download), length)
 
 
 def _t5(config: T5Config) -> nn.Module:
