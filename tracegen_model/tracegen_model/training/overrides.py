@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -100,7 +100,7 @@ def _read_settings[Settings](kind: type[Settings], values: Any, place: str) -> S
     """``values`` as the dataclass ``kind``; ``place`` is the key that leads there, with its dot."""
     if not isinstance(values, Mapping):
         raise TrainingConfigError(f"{place.rstrip('.')}: expected keys and values, found {values!r}")
-    hints = _types_of(typing.cast(type[Any], kind))
+    hints = _types_of(typing.cast(Hashable, kind))
     for name in values:
         if name not in hints:
             raise TrainingConfigError(f"unknown setting {place}{name}{_nearest(f'{place}{name}')}")
@@ -156,7 +156,7 @@ def describe_type(kind: Any) -> str:
 
 
 @cache
-def _types_of(kind: type) -> dict[str, Any]:
+def _types_of(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {entry.name: hints[entry.name] for entry in dataclasses.fields(kind)}
 
@@ -165,11 +165,8 @@ def all_settings(kind: type = RunConfig, place: str = "") -> list[str]:
     """Every setting's full key, groups left out."""
     keys = []
     for name, hint in _types_of(kind).items():
-        keys += (
-            all_settings(typing.cast(type, hint), f"{place}{name}.")
-            if dataclasses.is_dataclass(hint)
-            else [place + name]
-        )
+        group = dataclasses.is_dataclass(hint)
+        keys += all_settings(typing.cast(type, hint), f"{place}{name}.") if group else [place + name]
     return keys
 
 

@@ -102,6 +102,6 @@ def _start_wandb(folder: Path, config: RunConfig) -> Any:
         )
     except wandb.Error as error:
         raise TrainingConfigError(
-            f"logging.wandb_project={config.logging.wandb_project}: {error}; log in (wandb login), set WANDB_MODE=offline, "
-            "or set logging.wandb_project=null"
+            f"logging.wandb_project={config.logging.wandb_project}: {error}; log in (wandb login), "
+            "set WANDB_MODE=offline, or set logging.wandb_project=null"
         ) from error

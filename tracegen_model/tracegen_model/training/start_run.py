@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch._inductor.config
 import yaml
 
 from tracegen_model.data.dataset import ItemForm, SampleFilter
@@ -74,14 +73,21 @@ def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
     if isinstance(network, NanoTraceGen) and config.hardware.channels_last:
         network.encoder.to(memory_format=torch.channels_last)
     if config.hardware.compile:
-        # Hashing precompiled headers calls openssl, which the libraries of a ROS environment can break.
-        torch._inductor.config.cpp_cache_precompile_headers = False
-        network.compile_parts()
+        _compile(network)
     trainer = Trainer(config, data, objective, checkpoint, folder, ranks, resume)
     if ranks.is_main:
         write_settings(config, folder)
     ranks.wait()
     return trainer
+
+
+def _compile(network: TraceNetwork) -> None:
+    # Takes seconds to import, which only those who compile should wait for.
+    import torch._inductor.config
+
+    # Hashing precompiled headers calls openssl, which the libraries of a ROS environment can break.
+    torch._inductor.config.cpp_cache_precompile_headers = False
+    network.compile_parts()
 
 
 def output_folder(config: RunConfig) -> Path:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from tracegen_model.network.checkpoint import save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig
+from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.training.batch_plan import BatchPlan, micro_batches
 from tracegen_model.training.interruption import Interruption, listen_for_interruption
 from tracegen_model.training.objectives.objective import Losses, Objective
@@ -101,6 +102,11 @@ class Trainer:
         self._last_save = self._last_validation
 
     @property
+    def network(self) -> TraceNetwork:
+        """What is trained."""
+        return self._objective.network
+
+    @property
     def progress(self) -> TrainingProgress:
         """How far the run is."""
         return self._progress
@@ -111,18 +117,6 @@ class Trainer:
         Raises:
             NonFiniteError: A loss or a gradient is not finite, and the config says to stop then.
         """
-        log = None
-        if self._ranks.is_main:
-            log = RunLog(self._folder.path, self._config, self._progress.step)
-        try:
-            with listen_for_interruption() as interruption:
-                self._run(log, interruption)
-        finally:
-            if log is not None:
-                log.close()
-        return self._checkpoint
-
-    def _run(self, log: RunLog | None, interruption: Interruption) -> None:
         settings = self._config
         batches = load_batches(
             TrainingBatches(self._data.dataset, self._plan, settings.augmentation, settings.seed),
@@ -130,7 +124,19 @@ class Trainer:
             settings.data.workers,
             settings.data.prefetch,
         )
-        if settings.validation.at_start and self._progress.step == 0:
+        log = None
+        if self._ranks.is_main:
+            log = RunLog(self._folder.path, self._config, self._progress.step)
+        try:
+            with listen_for_interruption() as interruption:
+                self._run(batches, log, interruption)
+        finally:
+            if log is not None:
+                log.close()
+        return self._checkpoint
+
+    def _run(self, batches: Iterator[TrainingBatch], log: RunLog | None, interruption: Interruption) -> None:
+        if self._config.validation.at_start and self._progress.step == 0:
             self._validate(log)
         self._objective.train()
         began = time.monotonic() - self._progress.elapsed_s
@@ -138,48 +144,49 @@ class Trainer:
         bar = self._progress_bar()
         interrupted = False
         while not interrupted and (share := self._share_done()) < 1.0:
-            losses = self._step([next(batches) for _ in self._parts], share)
-            # One sum tells every process the same: how long the main one has trained, and whether anybody is to stop.
-            shared = torch.tensor(
-                [
-                    time.monotonic() - began if self._ranks.is_main else 0.0,
-                    float(interruption.reason is not None),
-                ],
-                dtype=torch.float64,
-            )
-            elapsed_s, asked = self._ranks.sum(shared).tolist()
-            interrupted = asked > 0.0
-            self._progress = TrainingProgress(
-                self._progress.step + 1, elapsed_s, self._progress.samples + self._plan.batch
-            )
-            recent.append(losses)
-            if (
-                self._progress.step % settings.logging.every_steps == 0
-                or interrupted
-                or self._share_done() >= 1.0
-            ):
+            started = time.monotonic()
+            parts = [next(batches) for _ in self._parts]
+            loaded = time.monotonic()
+            losses = self._step(parts, share)
+            now = time.monotonic()
+            recent.append({**losses, "load_s": loaded - started, "step_s": now - started})
+            interrupted = self._count_step(now - began, interruption)
+            finished = interrupted or self._share_done() >= 1.0
+            if finished or self._progress.step % self._config.logging.every_steps == 0:
                 self._log_losses(log, bar, recent)
-            if self._due(
-                settings.validation.every_steps, settings.validation.every_minutes, self._last_validation
-            ):
-                # What is worth measuring is worth keeping, and measuring can fail.
-                self._save()
-                self._validate(log)
-            elif self._due(
-                settings.checkpoints.every_steps, settings.checkpoints.every_minutes, self._last_save
-            ):
-                self._save()
+            self._save_and_validate_when_due(log)
         bar.close()
         self._save()
         if interrupted:
             logger.info(
                 "interrupted (%s) and saved after step %d; go on with: tracegen train --resume %s",
-                interruption.reason or "by another process",
+                interruption.reason or "another process",
                 self._progress.step,
                 self._folder.path,
             )
-        elif self._last_validation[0] != self._progress.step or not self._progress.step:
+        elif self._last_validation[0] != self._progress.step:
             self._validate(log)
+
+    def _count_step(self, elapsed_s: float, interruption: Interruption) -> bool:
+        """Count a step as done; returns whether any process was asked to stop.
+
+        One sum tells every process the same: how long the main one has trained, and whether anybody is to stop.
+        """
+        mine = [elapsed_s if self._ranks.is_main else 0.0, float(interruption.reason is not None)]
+        elapsed_s, asked = self._ranks.sum(torch.tensor(mine, dtype=torch.float64)).tolist()
+        self._progress = TrainingProgress(
+            self._progress.step + 1, elapsed_s, self._progress.samples + self._plan.batch
+        )
+        return bool(asked)
+
+    def _save_and_validate_when_due(self, log: RunLog | None) -> None:
+        validation, checkpoints = self._config.validation, self._config.checkpoints
+        if self._due(validation.every_steps, validation.every_minutes, self._last_validation):
+            # What is worth measuring is worth keeping, and measuring can fail.
+            self._save()
+            self._validate(log)
+        elif self._due(checkpoints.every_steps, checkpoints.every_minutes, self._last_save):
+            self._save()
 
     def _remaining_parts(self) -> Iterator[tuple[int, int, int]]:
         """This process's micro-batches of the steps that are left: (step, first position, last position)."""
@@ -305,17 +312,25 @@ class Trainer:
         )
 
     def _log_losses(self, log: RunLog | None, bar: tqdm, recent: list[dict[str, float]]) -> None:
-        """Log the mean of the ``recent`` losses, and forget them."""
+        """Log what the ``recent`` steps found and how fast they were, and forget them."""
+        taken_s, load_s = (math.fsum(losses.pop(name) for losses in recent) for name in ("step_s", "load_s"))
+        speed = {
+            "samples_per_s": len(recent) * self._plan.batch / taken_s,
+            "waiting_for_data": load_s / taken_s,
+        }
         steps = [losses for losses in recent if losses]
         recent.clear()
         if log is None or not steps:
             return
         mean = {name: math.fsum(losses[name] for losses in steps) / len(steps) for name in steps[0]}
-        rate = self._progress.samples / max(self._progress.elapsed_s, 1e-9)
-        log.values("losses", self._progress, {**mean, "samples_per_s": rate})
+        log.values("losses", self._progress, {**mean, **speed})
         bar.n = 100.0 * min(1.0, self._share_done())
         bar.set_postfix(
-            {"step": self._progress.step, "loss": f"{mean['loss']:.4f}", "samples/s": f"{rate:.1f}"}
+            {
+                "step": self._progress.step,
+                "loss": f"{mean['loss']:.4f}",
+                "samples/s": f"{speed['samples_per_s']:.1f}",
+            }
         )
 
 
