@@ -49,9 +49,12 @@ shell: setup ## Open a shell in which `ros2 ...` works; CMD='ros2 topic list' ru
 	@scripts/shell.sh $(if $(CMD),'$(subst ','\'',$(value CMD))')
 
 ##@ Measure it
-.PHONY: benchmark train-demo
+.PHONY: benchmark benchmark-network train-demo
 benchmark: setup ## Closed-loop success over unseen scenes: EPISODES=50 ARGS=...
 	scripts/with_own_domain.sh python -m tests.closed_loop.benchmark --episodes $(EPISODES) $(ARGS)
+
+benchmark-network: setup-dev ## Speed of the full-size network beside a plain construction in diffusers: ARGS=...
+	$(RUN) python -m tests.network_speed.benchmark $(ARGS)
 
 train-demo: setup $(TRAIN) ## Make the shipped checkpoint again from nothing, data included (about an hour on 2 cores)
 	$(RUN) python -m tracegen_model.cli train-demo $(ARGS)
@@ -94,7 +97,7 @@ clean-all: clean ## Also remove the Python environment and ROS 2
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  \033[36m%-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  \033[36m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # ---- the steps of the set-up, each once ----
 
