@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.data.dataset import EpisodeDataset, ItemForm
 from tracegen_model.data.episode import PointKind
+from tracegen_model.data.packed_dataset import pack_dataset
 from tracegen_model.data.trace_item import SampleKey, TraceItem
 from tracegen_model.evaluation.baselines import mean_motion
 from tracegen_model.evaluation.camera_file import CameraFileError, read_camera
-from tracegen_model.evaluation.evaluation import EvaluationCamera, SamplerSettings
+from tracegen_model.evaluation.evaluation import Evaluation, EvaluationCamera, SamplerSettings
 from tracegen_model.evaluation.evaluator import EvaluationError, evaluate, noise_seed, predict
 from tracegen_model.evaluation.measured_data import DataChoice, open_measured_data
 from tracegen_model.network.checkpoint_config import CheckpointConfig
@@ -325,6 +326,28 @@ def test_a_limit_spreads_samples_evenly(episodes: Path) -> None:
     few = open_measured_data(DataChoice([episodes], limit=3), checkpoint())
     assert few.indices.tolist() == [0, 5, 11]
     assert few.facts["limit"] == "3 of 12 samples, spread evenly"
+
+
+def test_packed_samples_have_the_errors_of_the_episodes_they_were_packed_from(
+    episodes: Path, tmp_path: Path
+) -> None:
+    pack_dataset(episodes, tmp_path / "packed", jobs=1, image_side=TINY.image_side)
+    torch.manual_seed(0)
+    network = NanoTraceGen(TINY)
+    errors = []
+    for folder in (episodes, tmp_path / "packed"):
+        data = open_measured_data(DataChoice([folder], split_by="stem"), checkpoint())
+        found = evaluate(network, data.dataset, data.indices, SCALE, (SamplerSettings(steps=2),))
+        errors.append(
+            {task.key.split("/", 1)[1]: row for task, row in zip(found.tasks, rows_of(found), strict=True)}
+        )
+    assert errors[0].keys() == errors[1].keys()
+    for key, row in errors[0].items():
+        assert errors[1][key] == pytest.approx(row, rel=0.01)
+
+
+def rows_of(found: Evaluation) -> list[float]:
+    return found.tables[found.network].values("moving_fde_px").tolist()
 
 
 def test_data_that_cannot_be_measured_are_refused(episodes: Path, tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--index-cache", type=Path, default=None, help="folder that keeps the index of the episodes"
     )
     data.add_argument(
+        "--fallback-sentence",
+        default=None,
+        help="instruction of episodes that have none (default: one of our own)",
+    )
+    data.add_argument(
         "--wordings",
         choices=("first", "all"),
         default="first",
@@ -140,6 +145,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             keep_all=options.keep_all,
             skip_broken=options.skip_broken,
             index_cache=options.index_cache,
+            fallback_sentence=options.fallback_sentence,
             limit=options.limit,
         ),
         config,

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tracegen_model.data.dataset import KEEP_ALL, EpisodeDataset, ItemForm, SampleFilter
-from tracegen_model.data.packed_dataset import INDEX_FILE, PackedDataset
+from tracegen_model.data.dataset import FALLBACK_SENTENCE, KEEP_ALL, ItemForm, SampleFilter
+from tracegen_model.data.open_dataset import open_dataset
 from tracegen_model.data.split import split_scenes
 from tracegen_model.data.trace_item import TraceDataset
 from tracegen_model.evaluation.evaluator import EvaluationError
@@ -28,13 +28,14 @@ class DataChoice:
     Attributes:
         folders: Folders of episodes, or one packed dataset.
         split: One of ``SPLITS``; None = ``validation`` where a share or a number is given, else ``all``.
-        split_by: What sides of a split never share: ``episode`` or ``stem``, see ``EpisodeDataset``.
+        split_by: What sides of a split never share: ``episode`` or ``stem``, see ``open_dataset``.
         validation_share: Share of the scenes that is held out.
         validation_last: Number of scenes that are held out, the last ones by name.
         split_seed: Seed of the split by share.
         keep_all: Measure samples, too, that training would leave out: very short ones, and those without motion.
         skip_broken: Go on without broken files.
         index_cache: Folder where the index of the episodes is kept.
+        fallback_sentence: Instruction of episodes that have none; None = this project's own.
         limit: Measure so many samples at most, spread evenly.
     """
 
@@ -47,6 +48,7 @@ class DataChoice:
     keep_all: bool = False
     skip_broken: bool = False
     index_cache: Path | None = None
+    fallback_sentence: str | None = None
     limit: int | None = None
 
 
@@ -81,9 +83,9 @@ def open_measured_data(choice: DataChoice, checkpoint: CheckpointConfig) -> Meas
     if split not in SPLITS:
         raise EvaluationError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     split_by = choice.split_by or trained.get("split_by", "episode")
-    dataset, filtered = _open(choice, checkpoint, split_by, trained)
+    dataset, used = _open(choice, checkpoint, split_by, trained)
     everything = np.arange(len(dataset))
-    facts = {"folders": ", ".join(map(str, choice.folders)), "samples left out": filtered}
+    facts = {"folders": ", ".join(map(str, choice.folders)), "samples used": used}
     notes = []
     if split == "all":
         indices = reference = everything
@@ -114,34 +116,26 @@ def open_measured_data(choice: DataChoice, checkpoint: CheckpointConfig) -> Meas
 def _open(
     choice: DataChoice, checkpoint: CheckpointConfig, split_by: Any, trained: Mapping[str, Any]
 ) -> tuple[TraceDataset, str]:
-    """The dataset, and which of its samples are left out, in words."""
-    packed = [folder for folder in choice.folders if (folder / INDEX_FILE).is_file()]
-    if packed and len(choice.folders) > 1:
-        raise EvaluationError(f"{packed[0]} is a packed dataset, and those are measured one at a time")
-    if packed:
-        dataset = PackedDataset.open(packed[0])
-        if dataset.sizes.preparation != checkpoint.network.preparation:
-            raise EvaluationError(
-                f"{packed[0]} was packed with the preparation {dataset.sizes.preparation!r}, the network was trained "
-                f"with {checkpoint.network.preparation!r}; give the folder of episodes, or pack it again"
-            )
-        return dataset, "none"
-    keep = KEEP_ALL
+    """The dataset, and which of its samples are used, in words."""
+    keep, used = KEEP_ALL, "all"
     if not choice.keep_all:
         default = SampleFilter()
         keep = SampleFilter(
             trained.get("fewest_valid_steps", default.valid_steps), trained.get("moving_only", default.moving)
         )
-    episodes = EpisodeDataset(
+        used = (
+            f"those with {keep.valid_steps} valid steps or more{' and a moving point' if keep.moving else ''}"
+        )
+    dataset = open_dataset(
         choice.folders,
         ItemForm.of(checkpoint.network),
         keep=keep,
         skip_broken=choice.skip_broken,
         cache=choice.index_cache,
         scenes=split_by,
+        fallback_sentence=choice.fallback_sentence or FALLBACK_SENTENCE,
     )
-    left_out = ", ".join(f"{count} with {reason}" for reason, count in episodes.left_out.items())
-    return episodes, left_out or "none"
+    return dataset, used
 
 
 def _split(
