@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from tracegen_model.data.trace_batch import collate
-from tracegen_model.data.trace_item import TraceItem
 from tracegen_model.evaluation.baselines import mean_motion
+from tracegen_model.evaluation.drawings import draw_truth_and_prediction
 from tracegen_model.evaluation.evaluation import Evaluation, SamplerSettings
 from tracegen_model.evaluation.evaluator import evaluate, predict
 from tracegen_model.network.checkpoint_config import CheckpointConfig
-from tracegen_model.overlay import Image, draw_traces, grid_of_images, side_by_side
+from tracegen_model.overlay import Image, grid_of_images
 from tracegen_model.training.objectives.objective import Objective
 from tracegen_model.training.run_config import ValidationConfig
 from tracegen_model.training.training_batch import Draws, TrainingBatch
@@ -116,21 +115,3 @@ def _measures(found: Evaluation) -> dict[str, float]:
     }
     own = {name: found.tables[found.network].mean(name) for name in found.measures()}
     return {**gains, **own}
-
-
-def draw_truth_and_prediction(item: TraceItem, increments: NDArray[np.float32]) -> Image:
-    """True traces on the left, predicted ones on the right; only points that truly move are drawn.
-
-    Args:
-        item: A sample.
-        increments: (N, S, 3) its predicted increments, not normalised.
-    """
-    known = item.known[..., :2].all(axis=-1, keepdims=True)
-    true = np.where(known, item.increments[..., :2], np.nan)
-    start = item.start_uvz[:, None, :2]
-    views = []
-    for moves in (true, increments[..., :2]):
-        places = np.concatenate([start, start + moves.cumsum(axis=1)], axis=1)
-        pixels = places * item.colour.shape[0] - 0.5
-        views.append(draw_traces(item.colour, pixels.transpose(1, 0, 2), moving=item.moving))
-    return side_by_side(views)
