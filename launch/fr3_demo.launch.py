@@ -27,6 +27,11 @@ ARGUMENTS = [
         "robot", default_value="sim", choices=["sim", "franky"], description="The arm and its gripper"
     ),
     DeclareLaunchArgument(
+        "fci_ip",
+        default_value="172.16.0.2",
+        description="With robot:=franky: address of the control box; 127.0.0.1 for fr3_driver's fci_emulator",
+    ),
+    DeclareLaunchArgument(
         "camera",
         default_value="sim",
         choices=["sim", "realsense", "topics"],
@@ -66,7 +71,9 @@ ARGUMENTS = [
         description="Joint limits of the FR3: without or with the position-dependent velocities",
     ),
     DeclareLaunchArgument(
-        "enabled", default_value="true", description="The follower may move from the start"
+        "enabled",
+        default_value="auto",
+        description="The follower may move from the start; auto: in simulation only, a robot waits for the service",
     ),
     DeclareLaunchArgument(
         "lockstep",
@@ -107,13 +114,6 @@ LOCKSTEP_LEAD_S = 0.03
 LIVE_LEAD_S = 0.1
 """The same where it does not: commands have to be at the arm before they start, on a busy machine too."""
 
-NOT_BUILT = {
-    (
-        "robot",
-        "franky",
-    ): "robot:=franky is not built yet: the driver of the real FR3 follows in a later release; use robot:=sim",
-}
-
 
 def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
     """End the launch with a clear message if a part that was asked for does not exist.
@@ -121,9 +121,13 @@ def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
     Raises:
         LaunchError: The part is not built, not installed, or does not go with another one.
     """
-    for (argument, value), message in NOT_BUILT.items():
-        if chosen[argument] == value:
-            raise LaunchError(message)
+    if chosen["robot"] == "franky" and chosen["camera"] == "sim":
+        raise LaunchError(
+            "robot:=franky does not go with camera:=sim: the simulated camera sees the simulated arm, and a scene "
+            "that an emulated or real arm moves in is not built yet; use camera:=realsense or camera:=topics"
+        )
+    if chosen["robot"] == "franky" and switch(chosen, "lockstep"):
+        raise LaunchError("lockstep:=true needs robot:=sim: a robot does not wait")
     if chosen["viz"] == "rviz":
         try:
             get_package_share_directory("rviz2")
@@ -185,18 +189,26 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     calibration = chosen["calibration"] or str(
         Path(get_package_share_directory("ik_controller")) / "urdf" / "calibration" / "sim_camera.yaml"
     )
-    simulator = required_node(
-        "fr3_sim",
-        "sim_node",
-        {
-            "use_sim_time": False,
-            "seed": seed,
-            "lockstep": lockstep,
-            "camera_rate_hz": camera_rate_hz,
-            "publish_camera": chosen["camera"] == "sim",
-        },
-        parameter_files=files,
-    )
+    if chosen["robot"] == "sim":
+        robot = required_node(
+            "fr3_sim",
+            "sim_node",
+            {
+                "use_sim_time": False,
+                "seed": seed,
+                "lockstep": lockstep,
+                "camera_rate_hz": camera_rate_hz,
+                "publish_camera": chosen["camera"] == "sim",
+            },
+            parameter_files=files,
+        )
+    else:
+        robot = required_node(
+            "fr3_driver",
+            "fr3_driver_node",
+            {"fci_ip": chosen["fci_ip"], "trajectory_topic": chosen["trajectory_topic"]},
+            parameter_files=files,
+        )
     trace_node = required_node(
         "tracegen_ros",
         "trace_node",
@@ -222,7 +234,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         {
             **in_simulation,
             "limits": f"fr3_{chosen['limits']}",
-            "enabled": switch(chosen, "enabled"),
+            "enabled": chosen["robot"] == "sim" if chosen["enabled"] == "auto" else switch(chosen, "enabled"),
             "trajectory_topic": chosen["trajectory_topic"],
             "lockstep": lockstep,
             "command_lead_s": LOCKSTEP_LEAD_S if lockstep else LIVE_LEAD_S,
@@ -259,7 +271,12 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if chosen["instruction"]
         else []
     )
-    lifecycle_nodes = ("trace_node", "trace_follower", *(["camera/camera"] if realsense else []))
+    lifecycle_nodes = (
+        *(["fr3_driver"] if chosen["robot"] == "franky" else []),
+        "trace_node",
+        "trace_follower",
+        *(["camera/camera"] if realsense else []),
+    )
     bring_up = one_shot("tracegen_ros", "bring_up", lifecycle_nodes, then=first_instruction)
     viewer = (
         [
@@ -272,7 +289,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         else []
     )
     return [
-        simulator,
+        robot,
         *realsense,
         camera_pose_node,
         trace_node,

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import franky
 import numpy as np
@@ -199,9 +200,9 @@ def status_of(reading: ArmReading) -> DriverStatus | None:
     return None
 
 
-def _set_limit(limit: object, bounds: FloatArray) -> None:
+def _set_limit(limit: Any, bounds: FloatArray) -> None:
     # The library refuses values above its own, some of which are lower than the FR3's.
-    limit.set(np.minimum(bounds, np.asarray(limit.max, dtype=float)))  # type: ignore[attr-defined]
+    limit.set(np.minimum(bounds, np.asarray(limit.max, dtype=float)))
 
 
 def _vector(values: object) -> FloatArray:
