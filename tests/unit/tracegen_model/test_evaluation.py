@@ -178,6 +178,15 @@ def test_rows_stand_in_the_order_asked_for_and_images_are_encoded_once(drawn: Dr
     )
 
 
+def test_intervals_take_the_samples_of_a_scene_as_one(drawn: Drawn) -> None:
+    network = Oracle(drawn, error=(0.001, 0.0, 0.0))
+    one_scene = evaluate(network, drawn, [0, 2], SCALE, camera=CAMERA)
+    assert one_scene.measure("moving_fde_px", "zero motion").interval is None
+    two_scenes = evaluate(network, drawn, [0, 1], SCALE, camera=CAMERA)
+    low, high = two_scenes.measure("moving_fde_px", "zero motion").interval or (0.0, 0.0)
+    assert low < two_scenes.measure("moving_fde_px", "zero motion").mean < high
+
+
 def test_neither_the_batch_nor_the_other_samples_change_a_samples_errors(drawn: Drawn) -> None:
     torch.manual_seed(0)
     network = NanoTraceGen(TINY)
