@@ -19,7 +19,9 @@ from fr3_driver.driver_state import DriverState, DriverStatus
 from fr3_driver.emulator.control_port import EmulatorControl
 from ik_controller.trajectory_executor import TrajectoryCommand
 
-HOST = "127.0.0.1"
+HOST = f"127.1.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
+"""An address of this machine that no other test run uses: the robot's ports are always the same."""
+
 DEADLINE_S = 20.0
 
 

@@ -113,7 +113,7 @@ def test_a_stop_preempts_the_motion_and_leaves_the_arm_at_rest(
     ("acceleration", "jerk", "error"),
     [
         (14.0, 4500.0, "joint_motion_generator_velocity_discontinuity"),
-        (9.5, 10000.0, "joint_motion_generator_acceleration_discontinuity"),
+        (20.0, 10000.0, "joint_motion_generator_acceleration_discontinuity"),
     ],
 )
 def test_the_library_s_own_limits_are_another_robot_s_and_are_refused(
