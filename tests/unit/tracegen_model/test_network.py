@@ -13,8 +13,8 @@ from tracegen_model.network.nano.config import NanoConfig
 from tracegen_model.network.nano.encoders import interpolation_matrix
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.network.nano.text_tokens import word_ids
-from tracegen_model.network.nano.trace_transformer import patchify, unpatchify
 from tracegen_model.network.presets import PRESETS
+from tracegen_model.network.trace_patches import patchify, unpatchify
 
 from .conftest import TINY
 

@@ -191,9 +191,9 @@ def test_positions_say_time_then_column_then_row() -> None:
 
 def test_a_trace_token_holds_a_patch_of_points_over_consecutive_steps() -> None:
     traces = np.random.default_rng(0).standard_normal((1, 400, 32, 3))
-    tokens = patchify(torch.from_numpy(traces), 20, 2, 2)
+    tokens = patchify(torch.from_numpy(traces), TraceGenConfig())
     assert np.array_equal(tokens[0].numpy(), naive_patches(traces[0], TraceGenConfig()))
-    assert np.array_equal(unpatchify(tokens, 20, 2, 2).numpy(), traces)
+    assert np.array_equal(unpatchify(tokens, TraceGenConfig()).numpy(), traces)
 
 
 def test_the_modulation_is_the_embedded_time_through_its_layers() -> None:
@@ -232,7 +232,7 @@ def test_the_whole_transformer_follows_its_formulas() -> None:
             label,
             tokens[sample].double().numpy(),
         )
-        assert_close(patchify(found, 4, 2, 2)[sample], expected)
+        assert_close(patchify(found, config)[sample], expected)
 
 
 def stock_transformer(config: TraceGenConfig) -> torch.nn.Module:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from tracegen_model.network.presets import NetworkConfig
 
-def patchify(traces: Tensor, grid_side: int, patch_side: int, frames_in_channels: int) -> Tensor:
-    """Trace tokens (B, frame groups * patches, 3 * frames_in_channels * patch_side²) of ``traces`` (B, N, S, 3).
 
-    Points are row-major. Tokens go step by step, then row by row; the numbers of a token are coordinate, step within
-    the frame group, row and column within the patch, the last of them fastest.
+def patchify(traces: Tensor, config: NetworkConfig) -> Tensor:
+    """Trace tokens (B, frame_groups * patches, trace_channels) of ``traces`` (B, points, horizon, 3).
+
+    Points are row-major. Tokens go frame group by frame group, then row by row; the numbers of a token are coordinate,
+    step within the frame group, row and column within the patch, the last of them fastest.
     """
-    batch, _, steps, coordinates = traces.shape
-    side, groups = grid_side // patch_side, steps // frames_in_channels
-    split = traces.reshape(batch, side, patch_side, side, patch_side, groups, frames_in_channels, coordinates)
-    return split.permute(0, 5, 1, 3, 7, 6, 2, 4).reshape(batch, groups * side * side, -1)
+    side, patch = config.grid_side // config.patch_side, config.patch_side
+    split = traces.reshape(-1, side, patch, side, patch, config.frame_groups, config.frames_in_channels, 3)
+    return split.permute(0, 5, 1, 3, 7, 6, 2, 4).reshape(
+        -1, config.frame_groups * side * side, config.trace_channels
+    )
 
 
-def unpatchify(tokens: Tensor, grid_side: int, patch_side: int, frames_in_channels: int) -> Tensor:
-    """Traces (B, N, S, 3); the inverse of :func:`patchify`."""
-    batch, side = tokens.shape[0], grid_side // patch_side
-    split = tokens.reshape(batch, -1, side, side, 3, frames_in_channels, patch_side, patch_side)
-    return split.permute(0, 2, 6, 3, 7, 1, 5, 4).reshape(batch, grid_side**2, -1, 3)
+def unpatchify(tokens: Tensor, config: NetworkConfig) -> Tensor:
+    """Traces (B, points, horizon, 3); the inverse of :func:`patchify`."""
+    side, patch = config.grid_side // config.patch_side, config.patch_side
+    split = tokens.reshape(-1, config.frame_groups, side, side, 3, config.frames_in_channels, patch, patch)
+    return split.permute(0, 2, 6, 3, 7, 1, 5, 4).reshape(-1, config.points, config.horizon, 3)

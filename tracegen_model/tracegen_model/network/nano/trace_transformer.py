@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tracegen_model.network.nano.conditioning import Conditioning
 from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.trace_patches import patchify, unpatchify
 
 TIME_SCALE = 1000.0
 """Times 0..1 are embedded as 0..1000, the range that sinusoids with periods up to 10000 resolve."""
@@ -106,22 +107,6 @@ class JointBlock(nn.Module):
         logits = (q @ k.transpose(2, 3)) * (width // self._heads) ** -0.5
         attended = torch.softmax(logits, dim=-1).to(v.dtype) @ v
         return self.out(attended.transpose(1, 2).reshape(batch, length, width))
-
-
-def patchify(traces: Tensor, config: NanoConfig) -> Tensor:
-    """(B, points, horizon, 3) to (B, frame_groups * patches, 3 * frames * patch²); channel slowest, then frame."""
-    side, patch = config.grid_side // config.patch_side, config.patch_side
-    split = traces.reshape(-1, side, patch, side, patch, config.frame_groups, config.frames_in_channels, 3)
-    return split.permute(0, 5, 1, 3, 7, 6, 2, 4).reshape(
-        -1, config.frame_groups * side * side, config.trace_channels
-    )
-
-
-def unpatchify(tokens: Tensor, config: NanoConfig) -> Tensor:
-    """Inverse of :func:`patchify`."""
-    side, patch = config.grid_side // config.patch_side, config.patch_side
-    split = tokens.reshape(-1, config.frame_groups, side, side, 3, config.frames_in_channels, patch, patch)
-    return split.permute(0, 2, 6, 3, 7, 1, 5, 4).reshape(-1, config.points, config.horizon, 3)
 
 
 def sin_cos_positions(width: int, frame_groups: int, side: int) -> Tensor:

@@ -87,15 +87,12 @@ class TraceTransformer(nn.Module):
             condition: (B, L, width) from :meth:`project_condition`.
         """
         config = self.config
-        patches = patchify(noisy, config.grid_side, config.patch_side, config.frames_in_channels)
-        trace, given = self.trace_projection(patches) + self.positions, condition
+        trace, given = self.trace_projection(patchify(noisy, config)) + self.positions, condition
         of_blocks = modulation[:, :-2].unflatten(1, (config.blocks, LAYERS, STREAMS, ROLES))
         for index, block in enumerate(self.blocks):
             trace, given = block(trace, given, of_blocks[:, index], last=index == config.blocks - 1)
         trace = _modulated(self.norm_out, self.norm_final(trace), modulation[:, -2:])
-        return unpatchify(
-            self.trace_out(trace), config.grid_side, config.patch_side, config.frames_in_channels
-        )
+        return unpatchify(self.trace_out(trace), config)
 
 
 class JointBlock(nn.Module):
