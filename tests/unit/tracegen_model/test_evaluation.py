@@ -213,6 +213,8 @@ def test_predictions_are_the_traces_that_were_measured(drawn: Drawn) -> None:
     network = NanoTraceGen(TINY)
     found = evaluate(network, drawn, range(5), SCALE, (SamplerSettings(steps=2),), camera=CAMERA)
     increments = predict(network, [drawn[1]], SCALE, SamplerSettings(steps=2))[0]
+    together = predict(network, [drawn[3], drawn[1]], SCALE, SamplerSettings(steps=2))
+    np.testing.assert_allclose(together[1], increments, atol=1e-6)
     apart = (increments - drawn[1].increments).cumsum(axis=1)[:, -1, :2] * SIZE
     expected = np.linalg.norm(apart[drawn[1].moving], axis=-1).mean()
     assert found.tables[found.network].values("moving_fde_px")[1] == pytest.approx(expected, rel=1e-4)
