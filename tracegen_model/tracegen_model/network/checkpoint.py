@@ -81,10 +81,11 @@ def _encoders(config: CheckpointConfig, folder: Path, given: EncoderSource | Non
         return given
     from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, EncoderSource
 
+    source = given or EncoderSource()
     return dataclasses.replace(
-        given or EncoderSource(),
+        source,
         stored=config.verify_file(folder, ENCODERS_FILE),
-        hashed_words=config.encoders.get("tokeniser") == HASHED_WORDS,
+        hashed_words=source.hashed_words or config.encoders.get("tokeniser") == HASHED_WORDS,
     )
 
 
