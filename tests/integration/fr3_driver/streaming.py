@@ -20,6 +20,9 @@ KNOT_S = 0.05
 AHEAD_S = 0.1
 AMPLITUDE_RAD = 0.2
 WAVE_S = 3.0
+LIBRARY_VELOCITY = 2.1
+"""What the library lets every joint do [rad/s]; the FR3's wrist could do more."""
+
 WAVING = {0: 1.0, 5: 0.7}
 """Joints that wave, and their share of the amplitude."""
 
@@ -125,7 +128,7 @@ def wander(
         request.target_position = random.uniform(
             limits.position_lower + 0.05, limits.position_upper - 0.05
         ).tolist()
-        request.max_velocity = (0.9 * limits.velocity).tolist()
+        request.max_velocity = np.minimum(0.9 * limits.velocity, LIBRARY_VELOCITY).tolist()
         request.max_acceleration = (0.6 * limits.acceleration).tolist()
         request.max_jerk = (0.2 * limits.jerk).tolist()
         path = ruckig.Trajectory(limits.count)

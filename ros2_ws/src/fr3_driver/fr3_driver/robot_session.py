@@ -168,10 +168,12 @@ class RobotSession:
     def _apply_settings(self) -> None:
         """Everything that is set once; nothing of the library's defaults stays in force unseen."""
         settings, robot, limits = self._settings, self.robot, self.limits
+        # Velocities are clamped by the driver: the library refuses what is above its limit instead of slowing down.
         robot.relative_dynamics_factor = franky.RelativeDynamicsFactor(
-            settings.velocity_factor, settings.acceleration_factor, settings.jerk_factor
+            1.0, settings.acceleration_factor, settings.jerk_factor
         )
         _set_limit(robot.joint_velocity_limit, limits.velocity)
+        self.library_velocity = np.array(robot.joint_velocity_limit.get(), dtype=float)
         _set_limit(robot.joint_acceleration_limit, _ACCELERATION_SHARE * limits.acceleration)
         _set_limit(robot.joint_jerk_limit, _JERK_SHARE * limits.jerk)
         for name, bound in _CARTESIAN_LIMITS.items():

@@ -49,7 +49,7 @@ class VelocityTracker(Tracker):
 
     def __init__(self, session: RobotSession, settings: ArmSettings) -> None:
         self._robot = session.robot
-        self._command = VelocityCommand(session.limits, settings)
+        self._command = VelocityCommand(session.limits, settings, session.library_velocity)
 
     def send(self, setpoint: JointSetpoint, planned: FloatArray, reading: ArmReading) -> None:
         """Go to ``setpoint``; the error is that of now."""

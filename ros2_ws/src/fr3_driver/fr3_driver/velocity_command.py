@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fr3_driver.arm_settings import ArmSettings
 from ik_controller.joint_limits import JointLimits
@@ -28,12 +28,13 @@ class VelocityCommand:
     Args:
         limits: Joint limits.
         settings: Gain, factor and margin.
+        fastest: (7,) velocities that whoever takes the commands accepts [rad/s].
     """
 
-    def __init__(self, limits: JointLimits, settings: ArmSettings) -> None:
+    def __init__(self, limits: JointLimits, settings: ArmSettings, fastest: ArrayLike = np.inf) -> None:
         self._limits = limits
         self._gain = settings.position_gain
-        self._fastest = limits.velocity * settings.velocity_factor
+        self._fastest = np.minimum(limits.velocity * settings.velocity_factor, fastest) * _VELOCITY_SHARE
         self._lower = limits.position_lower + settings.position_margin_rad
         self._upper = limits.position_upper - settings.position_margin_rad
         self._braking = _BRAKING_SHARE * settings.acceleration_factor * limits.acceleration
