@@ -81,9 +81,15 @@ class DrivenArm:
 
     def __init__(self, **settings: Any) -> None:
         self.readings: list[ArmReading] = []
-        self.statuses: list[DriverStatus] = []
+        self.history: list[tuple[float, DriverStatus]] = []
+        """When [s, monotonic clock] the driver got into which state."""
+
         self.refusals: list[str] = []
-        listener = ArmListener(self.readings.append, self.statuses.append, self.refusals.append)
+        listener = ArmListener(
+            self.readings.append,
+            lambda status: self.history.append((time.monotonic(), status)),
+            self.refusals.append,
+        )
         self.driver = ArmDriver(ArmSettings(HOST, **settings), listener)
 
     def connect(self) -> None:

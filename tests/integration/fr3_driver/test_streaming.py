@@ -25,7 +25,7 @@ def test_a_trajectory_that_is_replaced_all_the_time_is_followed(
     streamed: DrivenArm, robot: EmulatedRobot
 ) -> None:
     before = streamed.positions
-    followed = wave(streamed, robot, 3.0, replaced_hz=15.0)
+    followed = wave(streamed, robot, 2.0, replaced_hz=15.0)
     assert followed.reflex == ""
     assert followed.rms_rad < 0.01
     assert followed.worst_rad < 0.04
@@ -39,7 +39,7 @@ def test_a_trajectory_that_is_replaced_all_the_time_is_followed(
 def test_random_goals_replaced_on_the_way_never_leave_the_limits(
     streamed: DrivenArm, robot: EmulatedRobot
 ) -> None:
-    followed = wander(streamed, robot, 6.0, seed=1)
+    followed = wander(streamed, robot, 4.0, seed=1)
     assert followed.reflex == ""
     assert followed.stop == ""
     assert followed.position_room_rad > 0.05

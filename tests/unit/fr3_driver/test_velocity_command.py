@@ -35,6 +35,12 @@ def test_no_velocity_is_above_its_share_of_the_limit(limits: JointLimits) -> Non
     assert np.all(np.abs(command.clamp(np.full(7, 99.0), HOME)) <= 0.1 * limits.velocity)
 
 
+def test_no_velocity_is_above_what_the_library_takes(limits: JointLimits) -> None:
+    library = np.array([2.175] * 4 + [2.61] * 3)
+    command = VelocityCommand(limits, ArmSettings(""), library)
+    assert np.all(np.abs(command.clamp(np.full(7, -99.0), HOME)) < library)
+
+
 @pytest.mark.parametrize("direction", [-1.0, 1.0])
 def test_driven_at_a_bound_the_arm_stops_in_front_of_it(limits: JointLimits, direction: float) -> None:
     """The commands of a hundred hertz are taken up with a delay and a bounded acceleration, as on the robot."""
