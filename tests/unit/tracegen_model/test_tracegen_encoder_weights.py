@@ -192,6 +192,7 @@ def test_missing_weights_are_named_with_what_to_do(tmp_path: Path) -> None:
         "model.safetensors of timm/vit_nowhere_patch16_dinov3",
         "hf download timm/vit_nowhere_patch16_dinov3",
         "encoders.dinov3=FOLDER",
+        "--encoders dinov3=FOLDER",
         "--random-encoders",
     ):
         assert part in str(caught.value)

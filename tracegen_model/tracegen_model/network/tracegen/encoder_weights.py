@@ -110,7 +110,8 @@ def _find_file(tower: str, location: str, names: tuple[str, ...], download: bool
     raise EncoderWeightsError(
         f"{tower}: the pretrained model {location!r} is missing: {looked}. "
         f"On a machine with a connection run `hf download {repository} --local-dir FOLDER`, copy the folder here "
-        f"and name it with encoders.{tower}=FOLDER; or use --random-encoders, for tests and timing only"
+        f"and name it: encoders.{tower}=FOLDER for `tracegen train`, --encoders {tower}=FOLDER otherwise. "
+        "For tests and timing, encoders.random=true and --random-encoders do without"
     )
 
 
