@@ -10,9 +10,10 @@ from tracegen_model.training.ranks import join_ranks
 from tracegen_model.training.start_run import output_folder, prepare
 
 if __name__ == "__main__":
-    for path in sys.argv[1:]:
-        config = read_run_config(path)
-        with join_ranks(config.hardware.device) as ranks:
+    # Processes meet once: a second meeting may find what the first one left behind, and wait for ever.
+    with join_ranks("cpu") as ranks:
+        for path in sys.argv[1:]:
+            config = read_run_config(path)
             trainer = prepare(config, ranks)
             trainer.run()
             weights = output_folder(config) / f"rank{ranks.rank}.safetensors"
