@@ -223,6 +223,22 @@ def test_a_robot_that_goes_mute_is_named_and_found_again(
     assert driver.grip(0.06).reached_goal
 
 
+def test_a_control_box_that_hangs_up_takes_arm_and_gripper_and_gives_both_back(
+    driver: DriverAsSeen, tester, robot: EmulatedRobot
+) -> None:
+    robot.ask("disconnect")
+    tester.wait_for_health(HEALTH, Level.ERROR, "no gripper")
+    driver.wait_for("CONNECTION_LOST")
+    assert driver.grip(0.05) is None
+    assert driver.trigger("recover").success
+    driver.wait_for("READY")
+    assert driver.grip(0.05).reached_goal
+
+
+def test_a_list_of_the_wrong_length_is_refused(processes) -> None:
+    assert processes.node("fr3_driver.nodes.fr3_driver_node", stiffness="[1.0, 2.0]").wait(30.0) == 2
+
+
 def test_the_node_goes_down_and_up_again(driver: DriverAsSeen, tester) -> None:
     for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP):
         request = ChangeState.Request(transition=Transition(id=transition))
