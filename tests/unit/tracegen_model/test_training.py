@@ -302,3 +302,19 @@ def test_the_optimiser_decays_matrices_only_and_slows_what_conditions(folder: Pa
         assert group["weight_decay"] == (0.3 if matrix else 0.0), name
         rate = 1.0 if name.startswith("transformer.") else 0.1
         assert group["lr"] == pytest.approx(rate * config.learning_rate), name
+
+
+def test_kept_features_change_nothing(folder: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {**QUIET, "augmentation": {"words": {"share": 0.5}}}
+    fresh = train(TINY_TRACEGEN, folder, tmp_path / "fresh", **changes)
+    for name in ("filling", "filled"):
+        kept = train(
+            TINY_TRACEGEN, folder, tmp_path / name, data__feature_cache=str(tmp_path / "cache"), **changes
+        )
+        assert largest_difference(kept, fresh) < 1e-5
+        assert logged_losses(tmp_path / name) == pytest.approx(logged_losses(tmp_path / "fresh"), rel=1e-5)
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 8
+    with pytest.raises(TrainingConfigError, match="augmentation changes images"):
+        train(TINY_TRACEGEN, folder, tmp_path / "no", data__feature_cache=str(tmp_path / "cache"))
+    with pytest.raises(TrainingConfigError, match="nano network has no frozen encoders"):
+        train(TINY, folder, tmp_path / "nano", data__feature_cache=str(tmp_path / "cache"))

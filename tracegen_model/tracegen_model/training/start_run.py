@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import torch
 import yaml
 
 from tracegen_model.data.dataset import ItemForm, SampleFilter
+from tracegen_model.data.feature_cache import FeatureCache
 from tracegen_model.data.open_dataset import open_dataset
 from tracegen_model.data.split import split_scenes
 from tracegen_model.data.statistics import PUBLISHED_SCALE, increment_scale
@@ -19,6 +21,7 @@ from tracegen_model.data.trace_item import TraceDataset
 from tracegen_model.network.checkpoint import load_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.config_error import NetworkConfigError
+from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.nano.config import NanoConfig
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.network.networks import build_network
@@ -69,7 +72,8 @@ def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
         logger.warning("no validation samples: nothing will say how good the run is on what it has not seen")
     network = _network(config, network_config, start, ranks)
     checkpoint = _checkpoint(config, network, known, data)
-    objective = make_objective(network, checkpoint, config.objective, PRECISIONS[config.hardware.precision])
+    precision, features = PRECISIONS[config.hardware.precision], _kept_features(config, network)
+    objective = make_objective(network, checkpoint, config.objective, precision, features)
     if isinstance(network, NanoTraceGen) and config.hardware.channels_last:
         network.encoder.to(memory_format=torch.channels_last)
     if config.hardware.compile:
@@ -199,6 +203,27 @@ def _checkpoint(
             "settings": config.as_dict(),
         },
     )
+
+
+def _kept_features(config: RunConfig, network: TraceNetwork) -> Callable[[ImageBatch], ImageBatch] | None:
+    """What gives images the kept outputs of the frozen encoders; None where none are to be kept."""
+    folder = config.data.feature_cache
+    if folder is None:
+        return None
+    if isinstance(network, NanoTraceGen):
+        raise TrainingConfigError(
+            "data.feature_cache: the nano network has no frozen encoders whose outputs could be kept; set it to null"
+        )
+    if config.augmentation.changes_images:
+        raise TrainingConfigError(
+            "data.feature_cache keeps what encoders say of images, but augmentation changes images each time: "
+            "set data.feature_cache=null, or leave images alone"
+        )
+    from tracegen_model.network.tracegen.tracegen import TraceGen
+
+    assert isinstance(network, TraceGen)
+    cache = FeatureCache(Path(folder), {**network.encoder_digests(), "precision": config.hardware.precision})
+    return partial(cache.with_features, encode=network.encoder_features)
 
 
 def _require_same_tensors(network: TraceNetwork, other: TraceNetwork, start: Path) -> None:

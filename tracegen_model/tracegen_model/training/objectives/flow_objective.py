@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from tracegen_model.network import flow
+from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.training.objectives.objective import Losses, Objective
 from tracegen_model.training.run_config import FlowObjectiveConfig
@@ -22,6 +25,7 @@ class FlowObjective(Objective):
         condition_dropout: See :class:`Objective`.
         autocast: See :class:`Objective`.
         config: Its settings.
+        add_features: Gives images what was kept of the frozen encoders' outputs; None = nothing is kept.
     """
 
     def __init__(
@@ -32,9 +36,10 @@ class FlowObjective(Objective):
         condition_dropout: float,
         autocast: torch.dtype,
         config: FlowObjectiveConfig,
+        add_features: Callable[[ImageBatch], ImageBatch] | None = None,
     ) -> None:
         super().__init__(network, increment_scale, clip_increments, condition_dropout, autocast)
-        self._config = config
+        self._config, self._add_features = config, add_features
 
     def totals(self, batch: TrainingBatch) -> Tensor:
         """(1,) number of increments, or of known ones."""
@@ -47,7 +52,11 @@ class FlowObjective(Objective):
         clean, noise = self._clean(batch), batch.draws.noise
         times = self._times(batch.draws)
         samples = batch.samples
-        condition = self.network.condition(samples.images, self._sentences(batch), samples.image_index)
+        images = samples.images
+        if self._add_features is not None:
+            with torch.no_grad():
+                images = self._add_features(images)
+        condition = self.network.condition(images, self._sentences(batch), samples.image_index)
         velocity = self.network.velocity(flow.mix(clean, noise, times), times, condition)
         per_sample = flow.velocity_errors(velocity.float(), clean, noise, samples.known) / totals[0].clamp(
             min=1.0

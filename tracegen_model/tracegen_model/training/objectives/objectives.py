@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from tracegen_model.network.checkpoint_config import CheckpointConfig
+from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.training.objectives.flow_objective import FlowObjective
@@ -18,6 +21,7 @@ def make_objective(
     checkpoint: CheckpointConfig,
     config: ObjectiveConfig,
     autocast: torch.dtype = torch.float32,
+    add_features: Callable[[ImageBatch], ImageBatch] | None = None,
 ) -> Objective:
     """What is minimised in ``network``.
 
@@ -26,6 +30,7 @@ def make_objective(
         checkpoint: How increments are scaled and clamped, and how many sentences are left out.
         config: Settings of the objective itself.
         autocast: Type that the network computes in.
+        add_features: See :class:`FlowObjective`.
     """
     shared = (
         checkpoint.increment_scale,
@@ -35,4 +40,4 @@ def make_objective(
     )
     if isinstance(network, NanoTraceGen):
         return NanoObjective(network, *shared, config.nano)
-    return FlowObjective(network, *shared, config.flow)
+    return FlowObjective(network, *shared, config.flow, add_features)
