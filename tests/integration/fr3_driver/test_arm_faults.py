@@ -50,7 +50,8 @@ def test_a_robot_that_stops_itself_stays_so_until_the_recovery(
         arm.go(TURN, 1.0)
     healthy.ask("push", torques=[0.0] * 7)
     healthy.ask("user_stop", pressed=False)
-    arm.driver.keep_alive()
+    seen = len(arm.readings)
+    wait(lambda: len(arm.readings) > seen + 20, "readings")
     assert arm.state is state, "it recovered by itself"
     arm.driver.recover()
     assert arm.state is DriverState.READY
@@ -135,6 +136,25 @@ def test_a_robot_that_does_not_answer_the_start_of_a_motion_does_not_hang_the_dr
     healthy.ask("mute", on=False)
     arm.driver.recover()
     goes_on(arm)
+
+
+def test_a_stop_right_after_the_start_leaves_no_motion_behind(arm: DrivenArm, healthy: EmulatedRobot) -> None:
+    arm.go(TURN, 0.5)
+    arm.driver.stop("test")
+    wait(lambda: "test" in arm.driver.status.reason and arm.state is DriverState.READY, "rest")
+    assert at_rest(healthy)
+    assert not healthy.status["moving"]
+    goes_on(arm)
+
+
+def test_a_trajectory_at_the_very_end_of_another_is_not_lost(arm: DrivenArm, healthy: EmulatedRobot) -> None:
+    for _ in range(5):
+        goal = arm.go(TURN / 40, 0.2)
+        arm.wait_for(DriverState.MOVING)
+        wait(
+            lambda goal=goal: np.abs(arm.positions - goal).max() < 1e-3 or arm.driver.keep_alive(), "arrival"
+        )
+    assert arm.refusals == []
 
 
 def test_a_node_that_falls_silent_has_its_arm_stopped(arm: DrivenArm, healthy: EmulatedRobot) -> None:

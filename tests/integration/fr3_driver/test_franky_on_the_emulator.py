@@ -82,6 +82,16 @@ def test_a_velocity_motion_that_nobody_renews_comes_to_rest_by_itself(robot_at_h
     assert 0.05 < robot_at_home.current_joint_positions[0] - HOME[0] < 0.1
 
 
+def test_the_poll_is_true_when_the_motion_is_over(robot_at_home: franky.Robot, fast: EmulatedRobot) -> None:
+    fast.ask("clock", mode="soft")
+    assert robot_at_home.poll_motion()
+    robot_at_home.move(franky.JointVelocityMotion([0.1] + [0.0] * 6, franky.Duration(100)), asynchronous=True)
+    assert not robot_at_home.poll_motion()
+    robot_at_home.join_motion()
+    assert robot_at_home.poll_motion()
+    fast.ask("clock", mode="lockstep")
+
+
 def test_torques_hold_the_arm_like_a_spring(robot_at_home: franky.Robot) -> None:
     target = np.array(HOME)
     target[3] += 0.05

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from tests.integration.fr3_driver.conftest import DrivenArm, EmulatedRobot, only
-from tests.integration.fr3_driver.streaming import wander, wave
+from tests.integration.fr3_driver.streaming import WAVE_S, wander, wave
 
 from fr3_driver.arm_settings import Tracking
 from fr3_driver.driver_state import DriverState
 
 
-@pytest.fixture(params=list(Tracking))
+@pytest.fixture
 def streamed(request: pytest.FixtureRequest, robot: EmulatedRobot) -> Iterator[DrivenArm]:
     arm = DrivenArm(tracking=request.param)
     arm.connect()
@@ -21,11 +21,12 @@ def streamed(request: pytest.FixtureRequest, robot: EmulatedRobot) -> Iterator[D
     arm.driver.disconnect()
 
 
+@pytest.mark.parametrize("streamed", list(Tracking), indirect=True)
 def test_a_trajectory_that_is_replaced_all_the_time_is_followed(
     streamed: DrivenArm, robot: EmulatedRobot
 ) -> None:
     before = streamed.positions
-    followed = wave(streamed, robot, 2.0, replaced_hz=15.0)
+    followed = wave(streamed, robot, WAVE_S, replaced_hz=15.0)
     assert followed.reflex == ""
     assert followed.rms_rad < 0.01
     assert followed.worst_rad < 0.04
@@ -36,6 +37,7 @@ def test_a_trajectory_that_is_replaced_all_the_time_is_followed(
     assert streamed.positions == pytest.approx(before, abs=0.02)
 
 
+@pytest.mark.parametrize("streamed", [Tracking.VELOCITY], indirect=True)
 def test_random_goals_replaced_on_the_way_never_leave_the_limits(
     streamed: DrivenArm, robot: EmulatedRobot
 ) -> None:

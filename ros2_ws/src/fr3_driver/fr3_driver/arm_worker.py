@@ -77,6 +77,7 @@ class ArmWorker:
         self._phase = _Phase.REST
         self._fault: DriverStatus | None = None
         self._note = ""
+        self._wanted_stop = ""
         self._leaving = False
         self._heard_s = self._commanded_s = self._controlled_s = time.monotonic()
         self._reading = self._session.read()
@@ -145,17 +146,12 @@ class ArmWorker:
             return
         self._commanded_s = now_s
         self._note = ""
-        if self._phase is _Phase.REST:
-            self._phase, self._controlled_s = _Phase.MOVING, now_s
+        if self._phase is not _Phase.MOVING:
+            self._phase, self._controlled_s, self._wanted_stop = _Phase.MOVING, now_s, ""
 
     def _stop(self, reason: str) -> None:
-        if self._phase is _Phase.MOVING:
-            self._note = f"stopped: {reason}"
-            if self._reading.in_control:
-                self._tracker.finish()
-                self._phase = _Phase.STOPPING
-            else:
-                self._phase = _Phase.REST
+        """Have the next cycle stop the motion."""
+        self._wanted_stop = self._wanted_stop or reason
 
     def _leave(self, reason: str) -> None:
         self._leaving = True
@@ -189,10 +185,10 @@ class ArmWorker:
             return
         try:
             if self._phase is not _Phase.REST:
-                self._session.raise_fault()
+                goes_on = self._session.motion_goes_on()
                 if self._phase is _Phase.MOVING:
                     self._move(time.monotonic())
-                elif not self._reading.in_control:
+                elif not goes_on:
                     self._phase = _Phase.REST
         except ConnectionLostError:
             raise
@@ -217,17 +213,20 @@ class ArmWorker:
         planned = setpoint.position - setpoint.velocity * self._lead_s
         error_rad = float(np.abs(planned - self._reading.positions).max())
         self._reading = replace(self._reading, tracking_error_rad=error_rad)
-        reason = self._reason_to_stop(now_s, error_rad)
+        reason = self._wanted_stop or self._reason_to_stop(now_s, error_rad)
         if reason:
-            self._stop(reason)
+            self._note = f"stopped: {reason}"
+            self._finish()
         elif self._arrived(setpoint, now_s, error_rad):
-            if self._reading.in_control:
-                self._tracker.finish()
-                self._phase = _Phase.STOPPING
-            else:
-                self._phase = _Phase.REST
+            self._finish()
         else:
             self._tracker.send(setpoint, planned, self._reading)
+
+    def _finish(self) -> None:
+        """Come to rest; a motion that was sent and not yet taken up is brought to its end as well."""
+        if self._session.motion_goes_on():
+            self._tracker.finish()
+        self._phase = _Phase.STOPPING
 
     def _arrived(self, setpoint: JointSetpoint, now_s: float, error_rad: float) -> bool:
         over_s = now_s - self._executor.end_s

@@ -119,14 +119,15 @@ class RobotSession:
             in_control=in_control,
         )
 
-    def raise_fault(self) -> None:
-        """Raise what has gone wrong with the motion that runs or has just ended, if anything has.
+    def motion_goes_on(self) -> bool:
+        """A motion runs, or is about to: the robot may not have taken up its first command yet.
 
         Raises:
-            RobotFaultError: With the state that it leads to.
+            RobotFaultError: It has failed; with the state that this leads to.
         """
         try:
-            self.robot.poll_motion()
+            # True when the motion is over, whatever the library's documentation says (test_franky_on_the_emulator).
+            return not self.robot.poll_motion()
         except Exception as error:
             raise self.explain(error) from error
 
