@@ -63,7 +63,7 @@ def test_a_budget_given_replaces_the_configs_budget(budget: str) -> None:
         ("optimisation.batch=1.5", "optimisation.batch: expected a whole number"),
         ("optimisation.batch=true", "optimisation.batch: expected a whole number"),
         ("hardware.precision=fp16", "expected one of float32, bfloat16, float16, found 'fp16'"),
-        ("data.folders=episodes", "data.folders: expected a list"),
+        ("data.folders=episodes", r"data.folders: expected a list, .*; write data.folders=\[episodes\]"),
         ("data.folders=[episodes,3]", r"data.folders\[1\]: expected a text, found 3"),
         ("optimisation=3", "optimisation: expected keys and values, found 3"),
         ("optimisation.batch", "expected key=value"),

@@ -285,8 +285,20 @@ def test_the_command_line_trains_resumes_and_says_what_is_wrong_in_one_line(
     assert cli.main(["train", "--config", str(config), "optimisation.stepps=2"]) == 1
     assert "did you mean optimisation.steps?" in caplog.text
     assert cli.main(["train", "--resume", str(tmp_path / "nothing")]) == 1
+    assert "nothing holds no run to resume" in caplog.text
     assert cli.main(["train", "--list"]) == 0
     assert "nano_demo" in capsys.readouterr().out
+
+
+def test_ctrl_c_before_training_starts_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tracegen_model.training.overrides.read_run_config", interrupted)
+    assert cli.main(["train", "--config", "base"]) == 130
+    assert caplog.messages == ["tracegen train: interrupted"]
 
 
 def test_the_optimiser_decays_matrices_only_and_slows_what_conditions(folder: Path) -> None:

@@ -13,11 +13,14 @@ from tracegen_model.cli import data, evaluate, export, import_checkpoint, train,
 COMMANDS = (data, train, evaluate, export, import_checkpoint, train_demo)
 """Modules of the commands, in the order of the help."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
+
 logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status. Errors that a user can mend are said in one line."""
+    """Run a command; returns the exit status. Errors that a user can mend, and Ctrl-C, are said in one line."""
     parser = argparse.ArgumentParser(
         prog="tracegen", description="TraceGen's data, training, export and evaluation."
     )
@@ -31,4 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, subprocess.CalledProcessError) as error:
         logger.error("tracegen %s: %s", options.command, error)
         return 1
+    except KeyboardInterrupt:
+        logger.error("tracegen %s: interrupted", options.command)
+        return INTERRUPTED
     return int(status or 0)

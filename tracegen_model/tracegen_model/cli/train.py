@@ -47,13 +47,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from tracegen_model.training.overrides import read_run_config, shipped_configs
-    from tracegen_model.training.run_folder import CONFIG_FILE
+    from tracegen_model.training.run_folder import RunFolder
     from tracegen_model.training.start_run import run
 
     if options.list:
         print("\n".join(shipped_configs()))
     elif options.resume is not None:
-        config = read_run_config(options.resume / CONFIG_FILE, options.overrides)
+        config = read_run_config(RunFolder(options.resume).settings_file(), options.overrides)
         run(dataclasses.replace(config, output=str(options.resume)), resume=True)
     else:
         run(read_run_config(options.config, options.overrides))

@@ -99,7 +99,10 @@ def _require_encoders(network: TraceNetwork, config: CheckpointConfig, folder: P
         return
     message = f"{folder} was trained beside another {', '.join(others)} than the one that was loaded"
     if not by_choice:
-        raise CheckpointError(f"{message}; name the right ones with --encoders")
+        raise CheckpointError(
+            f"{message}; name the right ones (--encoders, in training the settings "
+            "encoders.dinov3, encoders.siglip and encoders.t5)"
+        )
     logger.warning("%s; its predictions mean nothing", message)
 
 

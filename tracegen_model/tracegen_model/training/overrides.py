@@ -131,7 +131,8 @@ def _read_value(kind: Any, value: Any, key: str) -> Any:
         return value
     elif isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(value, Mapping):
         return dict(value)
-    raise TrainingConfigError(f"{key}: expected {describe_type(kind)}, found {value!r}")
+    advice = f"; write {key}=[{value}]" if origin is list and isinstance(value, str) else ""
+    raise TrainingConfigError(f"{key}: expected {describe_type(kind)}, found {value!r}{advice}")
 
 
 def describe_type(kind: Any) -> str:

@@ -56,6 +56,15 @@ class RunFolder:
             )
         (self.path / SAVES_FOLDER).mkdir(parents=True, exist_ok=True)
 
+    def settings_file(self) -> Path:
+        """The settings of the run in the folder; raises CheckpointError when there is no run."""
+        path = self.path / CONFIG_FILE
+        if not path.is_file():
+            raise CheckpointError(
+                f"{self.path} holds no run to resume: it has no {CONFIG_FILE}; give the folder that the run wrote to"
+            )
+        return path
+
     def resume(self) -> Path:
         """The latest complete save, later ones removed; raises CheckpointError when there is none."""
         link = self.path / LATEST
