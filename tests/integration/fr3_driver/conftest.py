@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,18 @@ HOST = f"127.1.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
 """An address of this machine that no other test run uses: the robot's ports are always the same."""
 
 DEADLINE_S = 20.0
+
+
+@pytest.fixture(autouse=True)
+def ordinary_priority() -> Iterator[None]:
+    """Take back the real-time priority that libfranka gives to the thread of a motion, where it may.
+
+    Whatever this process starts afterwards would inherit it, and a simulator at real-time priority stops the machine.
+    """
+    yield
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
 
 
 class EmulatedRobot:
