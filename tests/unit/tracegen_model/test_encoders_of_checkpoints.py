@@ -91,6 +91,6 @@ def test_the_published_network_predicts_on_torch(tmp_path: Path) -> None:
     assert first.query_points is None
 
 
-def test_onnx_runtime_says_what_it_cannot_run_yet(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="use engine torch"):
+def test_onnx_runtime_says_that_graphs_must_be_exported(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"vision_encoder\.onnx is missing; run `tracegen export`"):
         TracePredictor(saved(tmp_path / "whole", with_encoders=True))

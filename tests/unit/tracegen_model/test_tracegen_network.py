@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -136,7 +138,7 @@ def encoded(network: TraceGen, monkeypatch: pytest.MonkeyPatch) -> list[list[str
     tokeniser = network.t5.tokeniser
 
     class Listening:
-        def __call__(self, sentences: list[str]) -> Tensor:
+        def __call__(self, sentences: list[str]) -> NDArray[np.int64]:
             calls.append(list(sentences))
             return tokeniser(sentences)
 

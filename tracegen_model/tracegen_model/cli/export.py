@@ -15,6 +15,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from tracegen_model.network.nano.onnx_export import export_checkpoint
+    from tracegen_model.network.checkpoint_config import CheckpointConfig
 
-    export_checkpoint(find_checkpoint(options.checkpoint))
+    folder = find_checkpoint(options.checkpoint)
+    if CheckpointConfig.load(folder).architecture == "nano":
+        from tracegen_model.network.nano.onnx_export import export_checkpoint
+
+        export_checkpoint(folder)
+    else:
+        from tracegen_model.network.tracegen.onnx_export import export_tracegen
+
+        export_tracegen(folder)

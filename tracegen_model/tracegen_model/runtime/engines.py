@@ -6,10 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
+from tracegen_model.network.tracegen.config import TraceGenConfig
 from tracegen_model.runtime.engine import Engine
 
 
 def _onnx_runtime(folder: Path, config: CheckpointConfig, threads: int) -> Engine:
+    if isinstance(config.network, TraceGenConfig):
+        from tracegen_model.runtime.onnx_tracegen_engine import OnnxTracegenEngine
+
+        return OnnxTracegenEngine(folder, config, threads)
     from tracegen_model.runtime.onnx_engine import OnnxEngine
 
     return OnnxEngine(folder, config, threads)

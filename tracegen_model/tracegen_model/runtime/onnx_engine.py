@@ -1,11 +1,10 @@
-"""ONNX Runtime: on the CPU, or on CUDA where the installed runtime has it."""
+"""ONNX Runtime for the nano network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tracegen_model.network.checkpoint_config import (
@@ -17,9 +16,7 @@ from tracegen_model.network.checkpoint_config import (
 from tracegen_model.network.nano.config import NanoConfig
 from tracegen_model.network.nano.text_tokens import word_ids
 from tracegen_model.runtime.engine import EngineCondition
-
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
-"""Where to run, best first."""
+from tracegen_model.runtime.onnx_session import open_graph
 
 CONDITION_ARRAYS = ("trace", "tokens", "modulation")
 
@@ -39,19 +36,19 @@ class OnnxEngine:
     def __init__(self, folder: Path, config: CheckpointConfig, threads: int) -> None:
         if not isinstance(config.network, NanoConfig):
             raise CheckpointError(
-                f"{folder}: the architecture {config.architecture} has no ONNX graphs yet; use engine torch"
+                f"{folder}: expected a network of the architecture nano, found {config.architecture}"
             )
         self._network = network = config.network
         side = network.image_side
-        self._encoder = self._open(folder, config, CONDITION_ENCODER_FILE, threads)
-        self._sampler = self._open(folder, config, SAMPLER_FILE, threads)
-        self._require(
-            folder / CONDITION_ENCODER_FILE,
-            self._encoder,
+        self._encoder = open_graph(
+            folder,
+            config,
+            CONDITION_ENCODER_FILE,
+            threads,
             {"colour": (1, side, side, 3), "depth": (1, side, side), "words": (1, network.text_length)},
         )
-        self._require(
-            folder / SAMPLER_FILE, self._sampler, {"state": (1, network.points, network.horizon, 3)}
+        self._sampler = open_graph(
+            folder, config, SAMPLER_FILE, threads, {"state": (1, network.points, network.horizon, 3)}
         )
 
     def condition(
@@ -76,32 +73,3 @@ class OnnxEngine:
             **condition.inputs,
         }
         return np.asarray(self._sampler.run(["next_state"], given)[0][0])
-
-    @staticmethod
-    def _open(
-        folder: Path, config: CheckpointConfig, name: str, threads: int
-    ) -> onnxruntime.InferenceSession:
-        path = config.verify_file(folder, name)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Waiting threads must not spin: the simulator and the other nodes share these cores.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        available = onnxruntime.get_available_providers()
-        try:
-            return onnxruntime.InferenceSession(
-                str(path), options, providers=[name for name in PROVIDERS if name in available]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions share no base class of its own.
-            raise CheckpointError(f"{path} is not a graph that ONNX Runtime can run: {error}") from error
-
-    @staticmethod
-    def _require(
-        path: Path, session: onnxruntime.InferenceSession, expected: dict[str, tuple[int, ...]]
-    ) -> None:
-        found = {entry.name: tuple(entry.shape) for entry in session.get_inputs()}
-        for name, shape in expected.items():
-            if found.get(name) != shape:
-                raise CheckpointError(
-                    f"{path}: input {name} should be {shape} by config.json, found {found.get(name)}; export it again"
-                )

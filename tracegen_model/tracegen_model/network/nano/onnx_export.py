@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -30,23 +28,12 @@ from tracegen_model.network.flow import euler_step
 from tracegen_model.network.nano.conditioning import SUPERVISED_POINTS, Conditioning
 from tracegen_model.network.nano.config import NanoConfig
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
-
-logger = logging.getLogger(__name__)
-
-OPSET = 17
-"""ONNX operator set: old enough for the TensorRT releases in use, new enough for LayerNormalization."""
-
-TOLERANCE = 1e-4
-"""Largest difference between torch and ONNX Runtime, relative to the outputs' largest magnitude."""
+from tracegen_model.network.onnx_graphs import check_graph, write_graph
 
 CONDITION_INPUTS = ("colour", "depth", "words")
 CONDITION_OUTPUTS = ("trace", "tokens", "modulation", "query_points")
 SAMPLER_INPUTS = ("state", "time", "next_time", "trace", "tokens", "modulation")
 SAMPLER_OUTPUTS = ("next_state",)
-
-
-class ExportError(RuntimeError):
-    """An exported graph does not compute what torch computes."""
 
 
 class ConditionEncoderGraph(nn.Module):
@@ -94,21 +81,21 @@ def export_checkpoint(folder: Path) -> CheckpointConfig:
     config, network = load_checkpoint(folder)
     if not isinstance(network, NanoTraceGen):
         raise CheckpointError(
-            f"{folder}: only networks of the architecture nano can be exported so far, this is {config.architecture}"
+            f"{folder}: expected a network of the architecture nano, found {config.architecture}"
         )
     inputs = _example_inputs(network.config)
     with torch.no_grad():
         encoder = ConditionEncoderGraph(network).eval()
         condition = encoder(*inputs)
-        _export(encoder, inputs, folder / CONDITION_ENCODER_FILE, CONDITION_INPUTS, CONDITION_OUTPUTS)
+        write_graph(encoder, inputs, folder / CONDITION_ENCODER_FILE, CONDITION_INPUTS, CONDITION_OUTPUTS)
         sampler = SamplerGraph(network).eval()
         state = torch.randn(
             1, network.config.points, network.config.horizon, 3, generator=torch.Generator().manual_seed(0)
         )
         steps = (state, torch.tensor([0.25]), torch.tensor([0.5]), *condition[:3])
-        _export(sampler, steps, folder / SAMPLER_FILE, SAMPLER_INPUTS, SAMPLER_OUTPUTS)
-        _check(folder / CONDITION_ENCODER_FILE, CONDITION_INPUTS, inputs, condition)
-        _check(folder / SAMPLER_FILE, SAMPLER_INPUTS, steps, (sampler(*steps),))
+        write_graph(sampler, steps, folder / SAMPLER_FILE, SAMPLER_INPUTS, SAMPLER_OUTPUTS)
+        check_graph(folder / CONDITION_ENCODER_FILE, CONDITION_INPUTS, inputs, condition)
+        check_graph(folder / SAMPLER_FILE, SAMPLER_INPUTS, steps, (sampler(*steps),))
     digests = {
         name: file_digest(folder / name) for name in (WEIGHTS_FILE, CONDITION_ENCODER_FILE, SAMPLER_FILE)
     }
@@ -126,40 +113,3 @@ def _example_inputs(network: NanoConfig) -> tuple[Tensor, Tensor, Tensor]:
     depth[:, : side // 4] = 0.0
     colour = rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8)
     return torch.from_numpy(colour), torch.from_numpy(depth), torch.from_numpy(words)
-
-
-def _export(
-    graph: nn.Module,
-    inputs: tuple[Tensor, ...],
-    path: Path,
-    input_names: tuple[str, ...],
-    output_names: tuple[str, ...],
-) -> None:
-    with warnings.catch_warnings():
-        # The exporter that traces is deprecated, but needs no extra package and writes plain, fixed-size graphs.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            graph,
-            inputs,
-            str(path),
-            input_names=list(input_names),
-            output_names=list(output_names),
-            opset_version=OPSET,
-            dynamo=False,
-        )
-
-
-def _check(
-    path: Path, names: tuple[str, ...], inputs: tuple[Tensor, ...], expected: tuple[Tensor, ...]
-) -> None:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    given = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
-    for output, found, wanted in zip(session.get_outputs(), session.run(None, given), expected, strict=True):
-        error = float(np.abs(found - wanted.numpy()).max() / max(1.0, float(wanted.abs().max())))
-        logger.info("%s %s: differs from torch by %.1e", path.name, output.name, error)
-        if not error <= TOLERANCE:
-            raise ExportError(
-                f"{path}: {output.name} differs from torch by {error:.1e}, more than {TOLERANCE:.0e}"
-            )

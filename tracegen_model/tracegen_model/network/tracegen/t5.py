@@ -78,7 +78,7 @@ class TextTower(nn.Module):
         return torch.stack([found[sentence] for sentence in sentences])
 
     def _encode(self, sentences: Sequence[str]) -> Tensor:
-        ids = self.tokeniser(sentences).to(self.norm.weight.device)
+        ids = torch.from_numpy(self.tokeniser(sentences)).to(self.norm.weight.device)
         encoded = self.tower(input_ids=ids, attention_mask=(ids != PADDING_ID).long())
         return torch.as_tensor(encoded.last_hidden_state)
 

@@ -1,4 +1,4 @@
-"""Sentences to the word pieces that T5 reads."""
+"""Sentences to the word pieces that T5 reads. Needs no torch."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import hashlib
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import tokenizers
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILE, EncoderWeightsError
+
+if TYPE_CHECKING:
+    import tokenizers
 
 PADDING_ID, END_ID, FIRST_WORD_ID = 0, 1, 3
 """T5's ids of padding and of the end of a sentence, and the first that stands for neither them nor "unknown"."""
@@ -24,7 +26,7 @@ PADDING, END = "<pad>", "</s>"
 class Tokeniser(Protocol):
     """Sentences to ids, padded to a fixed length."""
 
-    def __call__(self, sentences: Sequence[str]) -> Tensor:
+    def __call__(self, sentences: Sequence[str]) -> NDArray[np.int64]:
         """(B, length) int64 ids; ``PADDING_ID`` after the end of a sentence, which is cut if too long."""
         ...
 
@@ -55,9 +57,10 @@ class T5Tokeniser:
         self._pieces.enable_truncation(length)
         self._pieces.enable_padding(length=length, pad_id=PADDING_ID, pad_token=PADDING)
 
-    def __call__(self, sentences: Sequence[str]) -> Tensor:
+    def __call__(self, sentences: Sequence[str]) -> NDArray[np.int64]:
         """See :class:`Tokeniser`."""
-        return torch.tensor([encoding.ids for encoding in self._pieces.encode_batch(list(sentences))])
+        encodings = self._pieces.encode_batch(list(sentences))
+        return np.array([encoding.ids for encoding in encodings], np.int64)
 
     def digest(self) -> str:
         """See :class:`Tokeniser`."""
@@ -79,12 +82,12 @@ class HashedWords:
     def __init__(self, length: int, vocabulary: int) -> None:
         self._length, self._vocabulary = length, vocabulary
 
-    def __call__(self, sentences: Sequence[str]) -> Tensor:
+    def __call__(self, sentences: Sequence[str]) -> NDArray[np.int64]:
         """See :class:`Tokeniser`."""
-        ids = torch.full((len(sentences), self._length), PADDING_ID)
+        ids = np.full((len(sentences), self._length), PADDING_ID, np.int64)
         for row, sentence in enumerate(sentences):
             words = [self._id(word) for word in sentence.lower().split()[: self._length - 1]]
-            ids[row, : len(words) + 1] = torch.tensor([*words, END_ID])
+            ids[row, : len(words) + 1] = [*words, END_ID]
         return ids
 
     def digest(self) -> str:
@@ -96,7 +99,14 @@ class HashedWords:
 
 
 def _read(path: Path) -> tokenizers.Tokenizer:
-    """The tokeniser in ``path``; raises EncoderWeightsError when there is none."""
+    """The tokeniser in ``path``; raises EncoderWeightsError when there is none, or nothing that reads it."""
+    # Nobody but T5 needs the library.
+    try:
+        import tokenizers
+    except ModuleNotFoundError as error:
+        raise EncoderWeightsError(
+            f"{path} needs the package tokenizers: pip install 'tracegen-model[published]'"
+        ) from error
     try:
         return tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # The library raises plain Exception.

@@ -84,9 +84,12 @@ class TraceGen(TraceNetwork):
         The published network counts time down from ``flow_times`` (noise) to 0 (data), was trained at whole numbers
         below ``flow_times``, and gives noise - data.
         """
+        return -self.transformer(state, self.transformer.modulation(self.labels(time)), condition.projected)
+
+    def labels(self, time: Tensor) -> Tensor:
+        """The published network's labels (B,) of times (B,); see :meth:`velocity`."""
         flow_times = self.config.flow_times
-        labels = (flow_times * (1.0 - time)).clamp(0.0, flow_times - 1.0)
-        return -self.transformer(state, self.transformer.modulation(labels), condition.projected)
+        return (flow_times * (1.0 - time)).clamp(0.0, flow_times - 1.0)
 
     def frozen_parameters(self) -> dict[str, Tensor]:
         """See :class:`~tracegen_model.network.trace_network.TraceNetwork`."""

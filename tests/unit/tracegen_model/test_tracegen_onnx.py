@@ -1,0 +1,170 @@
+"""The published network's ONNX graphs compute what torch computes, and a bundle says all that running them needs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.cli import main
+from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
+from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError, file_digest
+from tracegen_model.network.images import ImageBatch
+from tracegen_model.network.networks import build_network
+from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, EncoderSource
+from tracegen_model.network.tracegen.tracegen import TraceGen
+from tracegen_model.runtime import TracePredictor
+from tracegen_model.runtime.engines import load_engine
+
+from .conftest import TINY_TRACEGEN
+
+SIDE = TINY_TRACEGEN.image_side
+STEPS = 3
+TOLERANCE = 1e-4
+CAMERA = CameraIntrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole checkpoint, exported by the command."""
+    folder = tmp_path_factory.mktemp("tracegen")
+    torch.manual_seed(0)
+    network = build_network(TINY_TRACEGEN, EncoderSource(random=True, seed=3))
+    config = CheckpointConfig(
+        name="tiny",
+        preset="tiny",
+        network=TINY_TRACEGEN,
+        increment_scale=(0.05, 0.05, 0.04),
+        sampler_steps=STEPS,
+        encoders=network.encoder_digests(),
+    )
+    save_checkpoint(folder, config, network.trained_tensors(), network.frozen_parameters())
+    assert not main(["export", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    colour = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    return colour, rng.uniform(0.0, 2.0, (SIDE, SIDE)).astype(np.float32)
+
+
+def run(folder: Path, graph: str, **inputs: np.ndarray) -> np.ndarray:
+    return np.asarray(onnxruntime.InferenceSession(str(folder / graph)).run(None, inputs)[0])
+
+
+def test_onnx_runtime_takes_the_steps_that_torch_takes(
+    folder: Path, images: tuple[np.ndarray, np.ndarray]
+) -> None:
+    config = CheckpointConfig.load(folder)
+    state = np.random.default_rng(1).standard_normal(
+        (TINY_TRACEGEN.points, TINY_TRACEGEN.horizon, 3), np.float32
+    )
+    states = []
+    for name in ("torch", "onnxruntime"):
+        engine = load_engine(name, folder, config, 1)
+        for sentence in ("push the red block", "lift", "push the red block"):
+            condition = engine.condition(*images, sentence)
+            states.append(engine.step(engine.step(state, 0.0, 0.3, condition), 0.3, 1.0, condition))
+    for expected, found in zip(states[:3], states[3:], strict=True):
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+    assert np.abs(states[3] - states[4]).max() > 10.0 * TOLERANCE
+    np.testing.assert_array_equal(states[3], states[5])
+
+
+def test_the_predictor_gives_the_same_traces_on_both_engines(folder: Path) -> None:
+    colour = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    depth = np.full((48, 64), 0.8, np.float32)
+    expected, found = (
+        TracePredictor(folder, engine=engine).predict(colour, depth, CAMERA, "go").traces.points_in_camera
+        for engine in ("torch", "onnxruntime")
+    )
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
+def test_many_samples_share_one_condition_and_the_unrolled_steps_are_those_of_the_single_step(
+    folder: Path,
+) -> None:
+    rng = np.random.default_rng(2)
+    noise = rng.standard_normal((4, TINY_TRACEGEN.points, TINY_TRACEGEN.horizon, 3), np.float32)
+    condition = rng.standard_normal((1, TINY_TRACEGEN.condition_length, TINY_TRACEGEN.width), np.float32)
+    times = np.linspace(0.0, 1.0, STEPS + 1, dtype=np.float32)
+    table = run(folder, "modulation.onnx", time=times[:-1])
+    state = noise
+    for index, length in enumerate(np.diff(times)):
+        given = {"modulation": table[index : index + 1], "step_length": length[None], "condition": condition}
+        state = run(folder, "sampler.onnx", state=state, **given)
+    unrolled = f"sampler_{STEPS}_steps.onnx"
+    together = run(folder, unrolled, state=noise, condition=condition)
+    np.testing.assert_allclose(together, state, atol=1e-5)
+    alone = [run(folder, unrolled, state=sample[None], condition=condition)[0] for sample in noise]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_an_image_without_depth_is_known_as_such(folder: Path, images: tuple[np.ndarray, np.ndarray]) -> None:
+    colour, depth = images
+    network = load_checkpoint(folder)[1]
+    assert isinstance(network, TraceGen)
+    for known in (True, False):
+        batch = ImageBatch(
+            torch.from_numpy(colour).permute(2, 0, 1)[None] / 255.0,
+            torch.from_numpy(depth)[None],
+            torch.tensor([known]),
+        )
+        with torch.no_grad():
+            expected = network.image_tokens(batch).numpy()
+        given = {"colour": colour[None], "depth": depth[None], "depth_known": np.array([known])}
+        np.testing.assert_allclose(run(folder, "vision_encoder.onnx", **given), expected, atol=TOLERANCE)
+
+
+def test_the_bundle_names_every_tensor_and_every_file(folder: Path) -> None:
+    bundle = json.loads((folder / "bundle.json").read_text())
+    graphs = {path.name for path in folder.glob("*.onnx")}
+    assert set(bundle["graphs"]) == graphs
+    for name, tensors in bundle["graphs"].items():
+        session = onnxruntime.InferenceSession(str(folder / name))
+        for kind, entries in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
+            assert {entry.name: list(entry.shape) for entry in entries} == {
+                tensor: described["shape"] for tensor, described in tensors[kind].items()
+            }
+            assert all(described["meaning"] for described in tensors[kind].values())
+    assert bundle["tokeniser"]["source"] == HASHED_WORDS
+    assert graphs | {path.name for path in folder.glob("*.weights")} == set(bundle["sha256"])
+    assert all(file_digest(folder / name) == digest for name, digest in bundle["sha256"].items())
+    assert bundle["sha256"].items() < CheckpointConfig.load(folder).sha256.items()
+
+
+def test_the_unrolled_sampler_stores_no_weights_of_its_own(folder: Path) -> None:
+    assert not (folder / f"sampler_{STEPS}_steps.weights").exists()
+    assert (folder / "sampler.weights").stat().st_size > (folder / "sampler.onnx").stat().st_size / 10
+
+
+@pytest.mark.parametrize("name", ["text_encoder.onnx", "vision_encoder.weights"])
+def test_damaged_files_are_noticed(folder: Path, tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / name).write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=f"{name} is damaged"):
+        TracePredictor(copy)
+
+
+def test_predicting_needs_no_torch(folder: Path) -> None:
+    code = f"""
+import sys, numpy as np
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.runtime import TracePredictor
+camera = CameraIntrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
+predictor = TracePredictor({str(folder)!r})
+predictor.predict(np.zeros((48, 64, 3), np.uint8), np.ones((48, 64), np.float32), camera, "go")
+print("torch" in sys.modules)
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["False"]

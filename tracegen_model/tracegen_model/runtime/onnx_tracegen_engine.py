@@ -1,0 +1,114 @@
+"""ONNX Runtime for the published network; see ``network/tracegen/graph_files.py`` for its graphs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
+from tracegen_model.network.tracegen.config import TraceGenConfig
+from tracegen_model.network.tracegen.encoder_weights import TOKENISER_FILE, EncoderWeightsError
+from tracegen_model.network.tracegen.graph_files import (
+    CONDITION_FILE,
+    MODULATION_FILE,
+    STEP_FILE,
+    TEXT_ENCODER_FILE,
+    VISION_ENCODER_FILE,
+    weights_file,
+)
+from tracegen_model.network.tracegen.tokeniser import PADDING_ID, HashedWords, T5Tokeniser, Tokeniser
+from tracegen_model.runtime.engine import EngineCondition
+from tracegen_model.runtime.onnx_session import open_graph
+
+REMEMBERED_SENTENCES = 64
+"""Sentences whose tokens are kept; 0.4 MB each at the published size."""
+
+REMEMBERED_TIMES = 256
+"""Times whose modulation is kept; 0.2 MB each at the published size."""
+
+
+class OnnxTracegenEngine:
+    """Runs the graphs of a checkpoint of the published network; sentences and times are encoded once and remembered.
+
+    Args:
+        folder: The checkpoint.
+        config: Its config.
+        threads: Threads of each graph.
+
+    Raises:
+        CheckpointError: A graph or its weights are missing, damaged, or not of the sizes that the config says; the
+            tokeniser cannot be read; or the checkpoint is of another architecture.
+    """
+
+    def __init__(self, folder: Path, config: CheckpointConfig, threads: int) -> None:
+        network = config.network
+        if not isinstance(network, TraceGenConfig):
+            raise CheckpointError(
+                f"{folder}: expected a network of the architecture tracegen, found {config.architecture}"
+            )
+        side, tokens = network.image_side, network.condition_width
+
+        def opened(name: str, **inputs: tuple[int | str, ...]) -> onnxruntime.InferenceSession:
+            config.verify_file(folder, name)
+            config.verify_file(folder, weights_file(name))
+            return open_graph(folder, config, name, threads, inputs)
+
+        self._vision = opened(VISION_ENCODER_FILE, colour=(1, side, side, 3), depth=(1, side, side))
+        self._text = opened(TEXT_ENCODER_FILE, token_ids=(1, network.text_length))
+        self._condition = opened(
+            CONDITION_FILE,
+            image_tokens=(1, network.image_tokens, tokens),
+            text_tokens=(1, network.text_length, tokens),
+        )
+        self._modulation = opened(MODULATION_FILE, time=("times",))
+        self._sampler = opened(
+            STEP_FILE,
+            state=("samples", network.points, network.horizon, 3),
+            condition=(1, network.condition_length, network.width),
+        )
+        self._tokeniser = _tokeniser(folder, config, network)
+        self._text_tokens = lru_cache(REMEMBERED_SENTENCES)(self._encode)
+        self._modulation_at = lru_cache(REMEMBERED_TIMES)(self._modulate)
+
+    def condition(
+        self, colour: NDArray[np.uint8], depth: NDArray[np.float32], instruction: str
+    ) -> EngineCondition:
+        """See :class:`~tracegen_model.runtime.engine.Engine`."""
+        given = {"colour": colour[None], "depth": depth[None], "depth_known": np.array([True])}
+        (image_tokens,) = self._vision.run(None, given)
+        both = {"image_tokens": image_tokens, "text_tokens": self._text_tokens(instruction)}
+        return EngineCondition(self._condition.run(None, both)[0])
+
+    def step(
+        self, state: NDArray[np.float32], time: float, next_time: float, condition: EngineCondition
+    ) -> NDArray[np.float32]:
+        """See :class:`~tracegen_model.runtime.engine.Engine`."""
+        given = {
+            "state": state[None],
+            "modulation": self._modulation_at(time),
+            "step_length": np.array([next_time - time], np.float32),
+            "condition": condition.inputs,
+        }
+        return np.asarray(self._sampler.run(None, given)[0][0])
+
+    def _encode(self, instruction: str) -> NDArray[np.float32]:
+        ids = self._tokeniser([instruction])
+        given = {"token_ids": ids, "token_mask": (ids != PADDING_ID).astype(np.int64)}
+        return np.asarray(self._text.run(None, given)[0])
+
+    def _modulate(self, time: float) -> NDArray[np.float32]:
+        return np.asarray(self._modulation.run(None, {"time": np.array([time], np.float32)})[0])
+
+
+def _tokeniser(folder: Path, config: CheckpointConfig, network: TraceGenConfig) -> Tokeniser:
+    """The tokeniser that was exported with the graphs; none was where words are hashed."""
+    if TOKENISER_FILE not in config.sha256:
+        return HashedWords(network.text_length, network.t5.vocabulary)
+    try:
+        return T5Tokeniser(config.verify_file(folder, TOKENISER_FILE), network.text_length)
+    except EncoderWeightsError as error:
+        raise CheckpointError(str(error)) from error
