@@ -7,6 +7,7 @@ import sys
 from tracegen_model.network.checkpoint import save_tensors
 from tracegen_model.training.overrides import read_run_config
 from tracegen_model.training.ranks import join_ranks
+from tracegen_model.training.sharding import whole
 from tracegen_model.training.start_run import output_folder, prepare
 
 if __name__ == "__main__":
@@ -17,4 +18,5 @@ if __name__ == "__main__":
             trainer = prepare(config, ranks)
             trainer.run()
             weights = output_folder(config) / f"rank{ranks.rank}.safetensors"
-            save_tensors(weights, trainer.network.trained_tensors())
+            trained = {name: whole(tensor) for name, tensor in trainer.network.trained_tensors().items()}
+            save_tensors(weights, trained)

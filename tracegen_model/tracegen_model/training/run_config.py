@@ -320,8 +320,9 @@ class HardwareConfig:
         compile: Compile the network; takes a minute or two at the start.
         channels_last: Memory order of the nano network's convolutions; faster on most CPUs and GPUs.
         threads: Threads of torch; 0 = its own choice.
-        parallel: How several processes share the work: ``ddp`` = each has all weights; ``fsdp`` = the trace
-            transformer's weights, gradients and moments are spread over the GPUs.
+        parallel: How several processes share the work: ``ddp`` = each has all weights; ``fsdp`` = trained weights,
+            their gradients and moments are spread over the processes. That saves memory, which the published sizes
+            (0.1 to 0.3 billion trained weights) rarely need, and costs time. Not for nano.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -334,6 +335,11 @@ class HardwareConfig:
 
     def __post_init__(self) -> None:
         _require_at_least("hardware.threads", self.threads, 0)
+        if self.parallel == "fsdp" and self.precision == "float16":
+            raise TrainingConfigError(
+                "hardware: expected precision bfloat16 or float32 with parallel=fsdp, found float16, whose loss "
+                "scaling does not know of spread gradients"
+            )
 
 
 @dataclass(frozen=True)

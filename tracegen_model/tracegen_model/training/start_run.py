@@ -72,6 +72,10 @@ def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
         logger.warning("no validation samples: nothing will say how good the run is on what it has not seen")
     network = _network(config, network_config, start, ranks)
     checkpoint = _checkpoint(config, network, known, data)
+    if isinstance(network, NanoTraceGen) and config.hardware.parallel == "fsdp":
+        raise TrainingConfigError(
+            "hardware.parallel: the nano network is too small to be spread; expected ddp, found fsdp"
+        )
     precision, features = PRECISIONS[config.hardware.precision], _kept_features(config, network)
     objective = make_objective(network, checkpoint, config.objective, precision, features)
     if isinstance(network, NanoTraceGen) and config.hardware.channels_last:

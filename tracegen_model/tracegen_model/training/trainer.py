@@ -6,8 +6,9 @@ import dataclasses
 import logging
 import math
 import time
+import typing
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
@@ -27,6 +28,7 @@ from tracegen_model.training.run_config import RunConfig
 from tracegen_model.training.run_folder import RunFolder
 from tracegen_model.training.run_log import RunLog
 from tracegen_model.training.schedules import average_decay
+from tracegen_model.training.sharding import gathered, gradient_norm, shard, share_gradients, whole
 from tracegen_model.training.training_batch import TrainingBatch, TrainingBatches, load_batches
 from tracegen_model.training.training_data import TrainingData
 from tracegen_model.training.training_state import TrainingProgress, TrainingState
@@ -75,6 +77,9 @@ class Trainer:
         self._ranks, self._folder = ranks, RunFolder(folder)
         optimisation = config.optimisation
         objective.to(ranks.device)
+        self._sharded = ranks.count > 1 and config.hardware.parallel == "fsdp"
+        if self._sharded:
+            shard(objective, ranks)
         weights = objective.trained_tensors()
         self._weights = list(weights.values())
         self._average = WeightAverage(weights)
@@ -94,7 +99,7 @@ class Trainer:
         self._parts = micro_batches(optimisation.batch, ranks.rank, ranks.count, optimisation.micro_batch)
         self._validation = Validation(config.validation, data, checkpoint, config.seed)
         self._module: nn.Module = objective
-        if ranks.count > 1:
+        if ranks.count > 1 and not self._sharded:
             self._module = DistributedDataParallel(
                 objective, device_ids=[ranks.device] if ranks.device.type == "cuda" else None
             )
@@ -220,8 +225,7 @@ class Trainer:
         self._optimiser.zero_grad(set_to_none=True)
         found = []
         for i, part in enumerate(parts):
-            waits = i + 1 < len(parts) and isinstance(self._module, DistributedDataParallel)
-            with self._module.no_sync() if waits else nullcontext():  # type: ignore[operator]
+            with self._gradients_shared(i + 1 == len(parts)):
                 losses: Losses = self._module(part.to(self._ranks.device), share, totals)
                 # Processes average their gradients; these losses are to be added up.
                 self._scaler.scale(losses.loss * self._ranks.count).backward()
@@ -231,7 +235,7 @@ class Trainer:
         finite = bool(torch.isfinite(values[0]))
         if finite:
             self._scaler.unscale_(self._optimiser)
-            norm = float(nn.utils.clip_grad_norm_(self._weights, settings.clip))
+            norm = gradient_norm(nn.utils.clip_grad_norm_(self._weights, settings.clip))
             # Half precision overflows now and then; the scaler skips such a step and scales less.
             finite = math.isfinite(norm) or self._scaler.is_enabled()
         if not finite:
@@ -245,6 +249,14 @@ class Trainer:
             "gradient_norm": norm,
             "learning_rate": rate,
         }
+
+    def _gradients_shared(self, share: bool) -> AbstractContextManager[None]:
+        """Share the gradients of a backward pass inside with the other processes, or let them add up here first."""
+        if self._sharded:
+            share_gradients(self._module, share)
+        elif isinstance(self._module, DistributedDataParallel) and not share:
+            return typing.cast(AbstractContextManager[None], self._module.no_sync())
+        return nullcontext()
 
     @staticmethod
     def _summed(found: list[Losses], term: str | None = None) -> Tensor:
@@ -274,12 +286,13 @@ class Trainer:
         logger.warning("skipped: %s", message)
 
     def _validate(self, log: RunLog | None) -> None:
-        """Measure the averaged weights; the main process does, the others wait."""
-        if log is not None and len(self._data.validation):
+        """Measure the averaged weights; the main process does, the others help where weights are spread, or wait."""
+        if (log is not None or self._sharded) and len(self._data.validation):
             self._objective.eval()
-            with self._average.in_place():
+            with self._average.in_place(), gathered(self._objective) if self._sharded else nullcontext():
                 found = self._validation.measure(self._objective, self._share_done())
             self._objective.train()
+        if log is not None and len(self._data.validation):
             log.values("validation", self._progress, found.measures)
             for name, image in found.overlays.items():
                 log.image(name, self._progress, image)
@@ -291,14 +304,17 @@ class Trainer:
         """Save weights, averages and everything else that the run needs to go on."""
         training = {**self._checkpoint.training, **vars(self._progress)}
         self._checkpoint = dataclasses.replace(self._checkpoint, training=training, sha256={})
+        averages = {name: whole(tensor) for name, tensor in self._average.tensors.items()}
+        tensors = self._state.tensors()
+
+        def write(folder: Path) -> None:
+            self._checkpoint = save_checkpoint(folder, self._checkpoint, averages)
+            self._state.save(folder, tensors, self._progress, self._data_digest)
+
         if self._ranks.is_main:
-            self._folder.save(self._progress.step, self._write, self._config.checkpoints.keep)
+            self._folder.save(self._progress.step, write, self._config.checkpoints.keep)
         self._ranks.wait()
         self._last_save = (self._progress.step, self._progress.elapsed_s)
-
-    def _write(self, folder: Path) -> None:
-        self._checkpoint = save_checkpoint(folder, self._checkpoint, self._average.tensors)
-        self._state.save(folder, self._progress, self._data_digest)
 
     def _progress_bar(self) -> tqdm:
         hidden = not (self._ranks.is_main and self._config.logging.progress_bar)

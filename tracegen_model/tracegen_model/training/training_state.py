@@ -13,6 +13,7 @@ from torch import Tensor
 
 from tracegen_model.network.checkpoint import load_tensors, save_tensors
 from tracegen_model.network.checkpoint_config import WEIGHTS_FILE, CheckpointError
+from tracegen_model.training.sharding import spread_as, whole
 
 TENSORS_FILE = "training_state.safetensors"
 PROGRESS_FILE = "training_state.json"
@@ -55,19 +56,26 @@ class TrainingState:
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
 
-    def save(self, folder: Path, progress: TrainingProgress, data_digest: str) -> None:
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and moments by name, whole; where they are spread over processes, each has to call this."""
+        tensors = {f"weight.{name}": whole(weight.detach()) for name, weight in self.weights.items()}
+        for name, weight in self.weights.items():
+            for moment in MOMENTS:
+                if moment in self.optimiser.state[weight]:
+                    tensors[f"{moment}.{name}"] = whole(self.optimiser.state[weight][moment])
+        return tensors
+
+    def save(
+        self, folder: Path, tensors: Mapping[str, Tensor], progress: TrainingProgress, data_digest: str
+    ) -> None:
         """Write all but the averages to ``folder``, beside the checkpoint that has them.
 
         Args:
             folder: Where to.
+            tensors: From :meth:`tensors`.
             progress: How far the run is.
             data_digest: Digest of what it learns from, see :meth:`load`.
         """
-        tensors = {f"weight.{name}": weight for name, weight in self.weights.items()}
-        for name, weight in self.weights.items():
-            for moment in MOMENTS:
-                if moment in self.optimiser.state[weight]:
-                    tensors[f"{moment}.{name}"] = self.optimiser.state[weight][moment]
         save_tensors(folder / TENSORS_FILE, tensors)
         values = {
             "format": FORMAT_VERSION,
@@ -102,7 +110,7 @@ class TrainingState:
             moments = {moment: stored.get(f"{moment}.{name}") for moment in MOMENTS}
             self.optimiser.state[weight] = {
                 # AdamW counts on the CPU.
-                moment: tensor if moment == "step" else tensor.to(weight.device)
+                moment: tensor if moment == "step" else spread_as(tensor, weight)
                 for moment, tensor in moments.items()
                 if tensor is not None
             }
@@ -119,7 +127,7 @@ class TrainingState:
                 raise CheckpointError(
                     f"{folder} belongs to another network: {name}: expected {tuple(into[name].shape)}, found {found}"
                 )
-            into[name].copy_(stored[key])
+            into[name].copy_(spread_as(stored[key], into[name]))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
