@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import tokenizers
 import torch
+from tokenizers import models, pre_tokenizers, processors
 
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.cli import main
@@ -19,7 +21,8 @@ from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError, file_digest
 from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.networks import build_network
-from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, EncoderSource
+from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILE, EncoderSource
+from tracegen_model.network.tracegen.tokeniser import T5Tokeniser
 from tracegen_model.network.tracegen.tracegen import TraceGen
 from tracegen_model.runtime import TracePredictor
 from tracegen_model.runtime.engines import load_engine
@@ -32,21 +35,28 @@ TOLERANCE = 1e-4
 CAMERA = CameraIntrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole checkpoint, exported by the command."""
-    folder = tmp_path_factory.mktemp("tracegen")
+def save(folder: Path) -> None:
+    """A whole checkpoint; words are hashed unless ``folder`` holds a tokeniser."""
     torch.manual_seed(0)
     network = build_network(TINY_TRACEGEN, EncoderSource(random=True, seed=3))
+    pieces = folder / TOKENISER_FILE
+    found = {"tokeniser": T5Tokeniser(pieces, TINY_TRACEGEN.text_length).digest()} if pieces.exists() else {}
     config = CheckpointConfig(
         name="tiny",
         preset="tiny",
         network=TINY_TRACEGEN,
         increment_scale=(0.05, 0.05, 0.04),
         sampler_steps=STEPS,
-        encoders=network.encoder_digests(),
+        encoders=network.encoder_digests() | found,
     )
     save_checkpoint(folder, config, network.trained_tensors(), network.frozen_parameters())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole checkpoint, exported by the command."""
+    folder = tmp_path_factory.mktemp("tracegen")
+    save(folder)
     assert not main(["export", str(folder)])
     return folder
 
@@ -79,6 +89,26 @@ def test_onnx_runtime_takes_the_steps_that_torch_takes(
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
     assert np.abs(states[3] - states[4]).max() > 10.0 * TOLERANCE
     np.testing.assert_array_equal(states[3], states[5])
+
+
+def test_the_tokeniser_comes_with_the_graphs(tmp_path: Path, images: tuple[np.ndarray, np.ndarray]) -> None:
+    vocabulary = {word: index for index, word in enumerate(["<pad>", "</s>", "<unk>", "lift", "push"])}
+    pieces = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    pieces.pre_tokenizer = pre_tokenizers.Whitespace()
+    pieces.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    pieces.save(str(tmp_path / TOKENISER_FILE))
+    save(tmp_path)
+    assert not main(["export", str(tmp_path)])
+    config = CheckpointConfig.load(tmp_path)
+    expected, found = (load_engine(name, tmp_path, config, 1) for name in ("torch", "onnxruntime"))
+    np.testing.assert_allclose(
+        found.condition(*images, "lift it").inputs,
+        expected.condition(*images, "lift it").inputs.projected,
+        atol=TOLERANCE,
+    )
+    (tmp_path / TOKENISER_FILE).unlink()
+    with pytest.raises(CheckpointError, match=f"{TOKENISER_FILE} is missing"):
+        load_engine("onnxruntime", tmp_path, config, 1)
 
 
 def test_the_predictor_gives_the_same_traces_on_both_engines(folder: Path) -> None:

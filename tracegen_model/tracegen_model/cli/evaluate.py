@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracegen_model.cli.encoder_options import add_encoder_options, encoder_source
 from tracegen_model.runtime.checkpoints import find_checkpoint
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from tracegen_model.evaluation.report import Example
     from tracegen_model.network.checkpoint_config import CheckpointConfig
     from tracegen_model.network.trace_network import TraceNetwork
-    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
-
-TOWERS = ("dinov3", "siglip", "t5")
-"""Pretrained encoders that can be named."""
 
 logger = logging.getLogger(__name__)
 
@@ -94,16 +91,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     machine.add_argument(
         "--camera", type=Path, default=None, help="YAML or JSON file with the camera's intrinsics"
     )
-    machine.add_argument(
-        "--encoders",
-        nargs="+",
-        default=(),
-        metavar="TOWER=PLACE",
-        help=f"where pretrained encoders are, {', '.join(TOWERS)}: a file, a folder or a name at Hugging Face",
-    )
-    machine.add_argument(
-        "--random-encoders", action="store_true", help="random encoders, for tests and timing only"
-    )
+    add_encoder_options(machine)
     machine.add_argument(
         "--batch", type=int, default=16, help="traces sampled together (default: %(default)s)"
     )
@@ -150,7 +138,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         ),
         config,
     )
-    config, network = load_checkpoint(folder, _encoders(options))
+    config, network = load_checkpoint(folder, encoder_source(options))
     network = network.to(_device(options.device))
     evaluation = evaluate(
         network,
@@ -193,28 +181,6 @@ def _camera(path: Path | None) -> EvaluationCamera:
     if path is None:
         return ASSUMED_CAMERA
     return EvaluationCamera(read_camera(path), source=str(path))
-
-
-def _encoders(options: argparse.Namespace) -> EncoderSource | None:
-    """Where pretrained encoders come from; None = where the checkpoint says."""
-    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
-
-    named: dict[str, str] = {}
-    for part in options.encoders:
-        tower, _, place = part.partition("=")
-        if tower not in TOWERS or not place:
-            raise ValueError(
-                f"--encoders: expected TOWER=PLACE with a tower of {', '.join(TOWERS)}, got {part!r}"
-            )
-        named[tower] = place
-    if not named and not options.random_encoders:
-        return None
-    return EncoderSource(
-        dinov3=named.get("dinov3"),
-        siglip=named.get("siglip"),
-        t5=named.get("t5"),
-        random=options.random_encoders,
-    )
 
 
 def _notes(options: argparse.Namespace, config: CheckpointConfig, network: TraceNetwork) -> list[str]:

@@ -175,7 +175,7 @@ def export_tracegen(folder: Path, encoders: EncoderSource | None = None) -> Chec
             (folder / name).unlink()
         for name in digests:
             (work / name).replace(folder / name)
-    kept = {name: digest for name, digest in config.sha256.items() if name not in stale}
+    kept = {name: digest for name, digest in config.sha256.items() if name not in stale | {TOKENISER_FILE}}
     config = dataclasses.replace(config, sha256={**kept, **digests})
     config.save(folder)
     return config
