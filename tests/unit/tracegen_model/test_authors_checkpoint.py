@@ -379,7 +379,7 @@ def test_files_of_other_kinds_are_refused_with_what_to_do(tmp_path: Path, weight
         read_authors_file(authors.write(tmp_path / "other.pth", {"weights": {"a": torch.ones(2)}}))
     with pytest.raises(AuthorsFileError, match="expected a mapping"):
         read_authors_file(authors.write(tmp_path / "list.pth", [torch.ones(2)]))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(AuthorsFileError, match="found no such file; check the path"):
         read_authors_file(tmp_path / "none.pth")
 
 

@@ -251,7 +251,7 @@ class EpisodeDataset:
                 Path(first.path),
                 first.expected,
                 first.found,
-                f"mend or remove it, or skip broken samples on request{others} "
+                f"mend or remove it, or go on without broken files (data.skip_broken=true or --skip-broken){others} "
                 f"(`tracegen data inspect {folder}` lists them)",
             )
         for problem in problems:

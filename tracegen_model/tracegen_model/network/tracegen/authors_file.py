@@ -92,10 +92,14 @@ def read_authors_file(path: Path) -> AuthorsFile:
     """The tensors and the plain data of a file that the authors' code saved.
 
     Raises:
-        AuthorsFileError: It is no such file, it is damaged, it has the format of PyTorch before 1.6, or it names
+        AuthorsFileError: It is missing, of another kind or damaged, has the format of PyTorch before 1.6, or names
             functions or classes that a checkpoint has no need of.
         OSError: It cannot be read.
     """
+    if not path.is_file():
+        raise AuthorsFileError(
+            f"{path}: expected a checkpoint of the authors' code, found no such file; check the path"
+        )
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise AuthorsFileError(
