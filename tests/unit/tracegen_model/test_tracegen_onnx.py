@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import tokenizers
@@ -174,6 +175,13 @@ def test_the_bundle_names_every_tensor_and_every_file(folder: Path) -> None:
 
 
 def test_the_unrolled_sampler_stores_no_weights_of_its_own(folder: Path) -> None:
+    one, all_steps = (
+        list(onnx.load(folder / name, load_external_data=False).graph.node)
+        for name in ("sampler.onnx", f"sampler_{STEPS}_steps.onnx")
+    )
+    constants = [sum(node.op_type == "Constant" for node in nodes) for nodes in (one, all_steps)]
+    assert constants[0] == constants[1]
+    assert len(all_steps) - constants[1] == STEPS * (len(one) - constants[0])
     assert not (folder / f"sampler_{STEPS}_steps.weights").exists()
     assert (folder / "sampler.weights").stat().st_size > (folder / "sampler.onnx").stat().st_size / 10
 

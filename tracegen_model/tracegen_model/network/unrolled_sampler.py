@@ -45,14 +45,16 @@ def unroll(
     if unknown:
         raise ValueError(f"{step} has no input {', '.join(unknown)}; it has {', '.join(sorted(inputs))}")
     given = inputs - {state_input} - set(constants[0])
-    shared = given | {tensor.name for tensor in graph.initializer} | {""}
+    fixed = [node for node in graph.node if node.op_type == "Constant"]
+    repeated = [node for node in graph.node if node.op_type != "Constant"]
+    shared = given | {tensor.name for tensor in graph.initializer} | {node.output[0] for node in fixed} | {""}
     nodes: list[onnx.NodeProto] = []
     current = state_input
     for index, values in enumerate(constants):
         prefix = f"step_{index}/"
         following = result if index == len(constants) - 1 else prefix + state_output
         renamed = {state_input: current, state_output: following}
-        for node in graph.node:
+        for node in repeated:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
             copy.name = prefix + node.name
@@ -63,8 +65,9 @@ def unroll(
             numpy_helper.from_array(value, prefix + name) for name, value in values.items()
         )
         current = following
+    every = [*fixed, *nodes]
     del graph.node[:], graph.value_info[:]
-    graph.node.extend(nodes)
+    graph.node.extend(every)
     kept = [entry for entry in graph.input if entry.name in given | {state_input}]
     del graph.input[:]
     graph.input.extend(kept)
