@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from tracegen_model.network.checkpoint_config import CheckpointConfig, Checkpoin
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.network.presets import NetworkConfig
 from tracegen_model.network.tracegen.encoder_weights import EncoderSource
+from tracegen_model.runtime.checkpoints import find_checkpoint
 from tracegen_model.training.interruption import Interruption
 from tracegen_model.training.objectives.flow_objective import FlowObjective
 from tracegen_model.training.optimiser import make_optimiser, set_learning_rate
+from tracegen_model.training.ranks import Ranks
 from tracegen_model.training.run_config import OptimisationConfig, TrainingConfigError
-from tracegen_model.training.start_run import open_data, run
+from tracegen_model.training.start_run import open_data, prepare, run
 from tracegen_model.training.trainer import NonFiniteError, Trainer
 from tracegen_model.training.training_data import TrainingDataError
 
@@ -330,3 +333,27 @@ def test_kept_features_change_nothing(folder: Path, tmp_path: Path) -> None:
         train(TINY_TRACEGEN, folder, tmp_path / "no", data__feature_cache=str(tmp_path / "cache"))
     with pytest.raises(TrainingConfigError, match="nano network has no frozen encoders"):
         train(TINY, folder, tmp_path / "nano", data__feature_cache=str(tmp_path / "cache"))
+
+
+def test_a_fine_tuned_run_goes_on_without_the_checkpoint_it_came_from(folder: Path, tmp_path: Path) -> None:
+    train(TINY, folder, tmp_path / "first", optimisation__steps=2)
+    (tmp_path / "first").rename(tmp_path / "start")
+    changes: dict[str, Any] = {
+        "checkpoints": {"init_from": str(tmp_path / "start" / "latest")},
+        "preset": None,
+    }
+    train(TINY, folder, tmp_path / "run", optimisation__steps=2, **changes)
+    shutil.rmtree(tmp_path / "start")
+    train(TINY, folder, tmp_path / "run", resume=True, optimisation__steps=3, **changes)
+    assert len(logged_losses(tmp_path / "run")) == 3
+
+
+def test_the_folder_of_a_run_stands_for_its_latest_save(folder: Path, tmp_path: Path) -> None:
+    train(TINY, folder, tmp_path / "run", optimisation__steps=2)
+    assert find_checkpoint(tmp_path / "run") == tmp_path / "run" / "latest"
+
+
+def test_a_batch_smaller_than_the_number_of_processes_is_refused(folder: Path, tmp_path: Path) -> None:
+    config = tiny_config(TINY, folder, tmp_path / "run", optimisation__batch=1)
+    with pytest.raises(TrainingConfigError, match="a sample for each of 2 processes"):
+        prepare(config, Ranks(0, 2, torch.device("cpu")))

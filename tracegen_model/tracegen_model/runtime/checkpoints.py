@@ -9,6 +9,9 @@ from tracegen_model.network.checkpoint_config import CONFIG_FILE, CheckpointErro
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 """Folder of the checkpoints that come with the package."""
 
+LATEST_SAVE = "latest"
+"""Name of the newest save in the folder of a training run."""
+
 
 def shipped_checkpoints() -> list[str]:
     """Names of the checkpoints that come with the package."""
@@ -16,8 +19,12 @@ def shipped_checkpoints() -> list[str]:
 
 
 def find_checkpoint(name_or_folder: str | Path) -> Path:
-    """Folder of a checkpoint, given a shipped one's name or a folder; raises CheckpointError naming the choices."""
-    for folder in (SHIPPED / str(name_or_folder), Path(name_or_folder)):
+    """Folder of a checkpoint, given a shipped one's name, a folder, or the folder of a training run.
+
+    Raises:
+        CheckpointError: There is none; the message names the choices.
+    """
+    for folder in (SHIPPED / str(name_or_folder), Path(name_or_folder), Path(name_or_folder) / LATEST_SAVE):
         if str(name_or_folder) and (folder / CONFIG_FILE).is_file():
             return folder
     names = ", ".join(shipped_checkpoints()) or "none"

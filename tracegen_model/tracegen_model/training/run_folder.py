@@ -19,13 +19,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tracegen_model.network.checkpoint_config import CheckpointError
+from tracegen_model.runtime.checkpoints import LATEST_SAVE as LATEST
+
+__all__ = [
+    "CONFIG_FILE",
+    "LATEST",
+    "LOG_FILE",
+    "OVERLAY_FOLDER",
+    "SAVES_FOLDER",
+    "TENSORBOARD_FOLDER",
+    "RunFolder",
+]
 
 CONFIG_FILE = "config.yaml"
 LOG_FILE = "log.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
 OVERLAY_FOLDER = "overlays"
 SAVES_FOLDER = "saves"
-LATEST = "latest"
 
 SAVE_PREFIX = "step_"
 UNFINISHED_PREFIX = "unfinished_"

@@ -30,7 +30,7 @@ from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.training.objectives.objectives import make_objective
 from tracegen_model.training.ranks import Ranks, join_ranks
 from tracegen_model.training.run_config import DataConfig, EncodersConfig, RunConfig, TrainingConfigError
-from tracegen_model.training.run_folder import CONFIG_FILE, RunFolder
+from tracegen_model.training.run_folder import CONFIG_FILE, LATEST, RunFolder
 from tracegen_model.training.trainer import PRECISIONS, Trainer
 from tracegen_model.training.training_data import TrainingData, TrainingDataError
 
@@ -60,11 +60,18 @@ def run(config: RunConfig, resume: bool = False) -> CheckpointConfig:
 
 def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
     """Everything of a run, ready to train; see :func:`run`."""
+    if config.optimisation.batch < ranks.count:
+        raise TrainingConfigError(
+            f"optimisation.batch: expected a sample for each of {ranks.count} processes at least, "
+            f"found {config.optimisation.batch}"
+        )
     folder = output_folder(config)
     if ranks.is_main and not resume:
         RunFolder(folder).begin()
     torch.manual_seed(config.seed)
     start = None if config.checkpoints.init_from is None else Path(config.checkpoints.init_from)
+    if resume and start is not None:
+        start = folder / LATEST  # The checkpoint that the run came from need not be there any more.
     known = None if start is None else CheckpointConfig.load(start)
     network_config = _network_config(config, known)
     data = open_data(config.data, network_config)
@@ -226,7 +233,12 @@ def _kept_features(config: RunConfig, network: TraceNetwork) -> Callable[[ImageB
     from tracegen_model.network.tracegen.tracegen import TraceGen
 
     assert isinstance(network, TraceGen)
-    cache = FeatureCache(Path(folder), {**network.encoder_digests(), "precision": config.hardware.precision})
+    identity = {
+        **network.encoder_digests(),
+        "precision": config.hardware.precision,
+        "images": f"{network.config.preparation}, {network.config.image_side} px",
+    }
+    cache = FeatureCache(Path(folder), identity)
     return partial(cache.with_features, encode=network.encoder_features)
 
 

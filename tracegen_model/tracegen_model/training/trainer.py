@@ -25,7 +25,7 @@ from tracegen_model.training.objectives.objective import Losses, Objective
 from tracegen_model.training.optimiser import make_optimiser, set_learning_rate
 from tracegen_model.training.ranks import Ranks
 from tracegen_model.training.run_config import RunConfig
-from tracegen_model.training.run_folder import RunFolder
+from tracegen_model.training.run_folder import LATEST, RunFolder
 from tracegen_model.training.run_log import RunLog
 from tracegen_model.training.schedules import average_decay
 from tracegen_model.training.sharding import gathered, gradient_norm, shard, share_gradients, whole
@@ -169,8 +169,11 @@ class Trainer:
                 self._progress.step,
                 self._folder.path,
             )
-        elif self._last_validation[0] != self._progress.step:
+            return
+        if self._last_validation[0] != self._progress.step:
             self._validate(log)
+        if self._ranks.is_main:
+            logger.info("finished after step %d: %s", self._progress.step, self._folder.path / LATEST)
 
     def _count_step(self, elapsed_s: float, interruption: Interruption) -> bool:
         """Count a step as done; returns whether any process was asked to stop.
@@ -221,7 +224,7 @@ class Trainer:
         """One optimiser step on this process's micro-batches; returns the losses of the whole batch."""
         settings = self._config.optimisation
         rate = set_learning_rate(self._optimiser, settings, self._progress.step, share)
-        totals = self._ranks.sum(torch.stack([self._objective.totals(part) for part in parts]).sum(0))
+        totals = self._ranks.sum(self._objective.totals(parts[0]))
         self._optimiser.zero_grad(set_to_none=True)
         found = []
         for i, part in enumerate(parts):

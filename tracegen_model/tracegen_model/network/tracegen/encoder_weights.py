@@ -20,7 +20,7 @@ TOKENISER_FILE = "tokenizer.json"
 TIMM_OWNER, TIMM_PREFIX = "timm", "vit_"
 """timm names its models without their owner at Hugging Face; its vision transformers start like this."""
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class EncoderWeightsError(ValueError):
@@ -124,7 +124,7 @@ def _from_hub(repository: str, name: str, cached_only: bool) -> Path | None:
     try:
         return Path(hf_hub_download(repository, name, local_files_only=cached_only))
     except (OSError, HFValidationError) as error:
-        _log.debug("%s of %s: %s", name, repository, error)
+        logger.debug("%s of %s: %s", name, repository, error)
         return None
 
 
