@@ -151,7 +151,7 @@ def test_a_save_that_ends_anywhere_leaves_the_last_one_whole(
     assert left == [f"step_{step:08d}", f"step_{step + 1:08d}"]
 
 
-KILLS = 6
+KILLS = 10
 """Times that the run is killed; it spends about a third of its time saving."""
 
 
@@ -185,7 +185,8 @@ def start(settings: Path, output: Path) -> BaseProcess:
     """A training process of its own: a new run, or one that goes on."""
     how = ["--resume", str(output)] if (output / LATEST).exists() else ["--config", str(settings)]
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["tracegen_model.training.start_run"])
+    # What takes long to import, imported once; optimisers import torch._dynamo.
+    processes.set_forkserver_preload(["tracegen_model.training.start_run", "torch._dynamo"])
     process = processes.Process(target=main, args=(["train", *how],))
     process.start()
     return process

@@ -224,7 +224,7 @@ class Trainer:
         """One optimiser step on this process's micro-batches; returns the losses of the whole batch."""
         settings = self._config.optimisation
         rate = set_learning_rate(self._optimiser, settings, self._progress.step, share)
-        totals = self._ranks.sum(self._objective.totals(parts[0]))
+        totals = self._ranks.sum(torch.stack([self._objective.totals(part) for part in parts]).sum(0))
         self._optimiser.zero_grad(set_to_none=True)
         found = []
         for i, part in enumerate(parts):
