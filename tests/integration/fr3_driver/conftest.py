@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,11 @@ def ordinary_priority() -> Iterator[None]:
     """Take back the real-time priority that libfranka gives to the thread of a motion, where it may.
 
     Whatever this process starts afterwards would inherit it, and a simulator at real-time priority stops the machine.
+    The C library remembers a priority that it set and tells Fast DDS, hence not os.sched_setscheduler.
     """
     yield
-    for thread in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(ProcessLookupError):
-            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
+    none = ctypes.byref(ctypes.c_int(0))
+    ctypes.CDLL(None).pthread_setschedparam(ctypes.c_ulong(threading.get_ident()), os.SCHED_OTHER, none)
 
 
 class EmulatedRobot:
