@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from tests.network_speed.stock_transformer import stock_transformer
 from torch import Tensor, nn
 
 from tracegen_model.network.presets import PRESETS, preset
@@ -135,31 +136,6 @@ class Pair:
         expected["the conditioning"] = gradients[0]["the conditioning"]
         for name, gradient in gradients[1].items():
             require_close(f"gradients of {name}", gradient, expected[name], GRADIENT_TOLERANCE)
-
-
-def stock_transformer(config: TraceGenConfig) -> nn.Module:
-    """diffusers' transformer as the authors of TraceGen construct it."""
-    from diffusers import CogVideoXTransformer3DModel
-
-    channels = 3 * config.frames_in_channels
-    return CogVideoXTransformer3DModel(
-        num_attention_heads=config.heads,
-        attention_head_dim=config.head_width,
-        in_channels=channels,
-        out_channels=channels,
-        time_embed_dim=config.time_width,
-        text_embed_dim=config.condition_width,
-        num_layers=config.blocks,
-        sample_width=config.grid_side,
-        sample_height=config.grid_side,
-        sample_frames=config.frame_groups,
-        patch_size=config.patch_side,
-        patch_size_t=1,
-        max_text_seq_length=config.condition_length,
-        spatial_interpolation_scale=config.spatial_scale,
-        temporal_interpolation_scale=1.0,
-        patch_bias=True,
-    )
 
 
 def require_close(what: str, found: Tensor, expected: Tensor, tolerance: float) -> None:

@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 import torch
 from diffusers import CogVideoXTransformer3DModel
+from tests.network_speed.stock_transformer import stock_transformer
 from torch import Tensor
 
 from tracegen_model.network.samplers import SamplerError, sample
@@ -29,24 +30,7 @@ SEED = 11
 def networks() -> tuple[TraceGen, CogVideoXTransformer3DModel]:
     """Ours, and diffusers' transformer with the same weights."""
     torch.manual_seed(0)
-    stock = CogVideoXTransformer3DModel(
-        num_attention_heads=CONFIG.heads,
-        attention_head_dim=CONFIG.head_width,
-        in_channels=3 * FRAMES,
-        out_channels=3 * FRAMES,
-        time_embed_dim=CONFIG.time_width,
-        text_embed_dim=CONFIG.condition_width,
-        num_layers=CONFIG.blocks,
-        sample_width=SIDE,
-        sample_height=SIDE,
-        sample_frames=GROUPS,
-        patch_size=CONFIG.patch_side,
-        patch_size_t=1,
-        max_text_seq_length=CONFIG.condition_length,
-        spatial_interpolation_scale=CONFIG.spatial_scale,
-        temporal_interpolation_scale=1.0,
-        patch_bias=True,
-    ).eval()
+    stock = stock_transformer(CONFIG).eval()
     ours = TraceGen(CONFIG, EncoderSource(random=True)).eval()
     ours.transformer.load_state_dict(from_cogvideox(stock.state_dict(), CONFIG.blocks))
     return ours, stock

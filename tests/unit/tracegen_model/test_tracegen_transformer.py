@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tests.network_speed.stock_transformer import stock_transformer
 from torch import Tensor
 
 from tracegen_model.network.presets import preset
@@ -235,31 +236,6 @@ def test_the_whole_transformer_follows_its_formulas() -> None:
         assert_close(patchify(found, config)[sample], expected)
 
 
-def stock_transformer(config: TraceGenConfig) -> torch.nn.Module:
-    """diffusers' transformer as the authors construct it."""
-    from diffusers import CogVideoXTransformer3DModel
-
-    channels = 3 * config.frames_in_channels
-    return CogVideoXTransformer3DModel(
-        num_attention_heads=config.heads,
-        attention_head_dim=config.head_width,
-        in_channels=channels,
-        out_channels=channels,
-        time_embed_dim=config.time_width,
-        text_embed_dim=config.condition_width,
-        num_layers=config.blocks,
-        sample_width=config.grid_side,
-        sample_height=config.grid_side,
-        sample_frames=config.frame_groups,
-        patch_size=config.patch_side,
-        patch_size_t=1,
-        max_text_seq_length=config.condition_length,
-        spatial_interpolation_scale=config.spatial_scale,
-        temporal_interpolation_scale=1.0,
-        patch_bias=True,
-    ).eval()
-
-
 @pytest.mark.parametrize(
     "config",
     [TINY_TRACEGEN, pytest.param(preset("base"), marks=pytest.mark.timeout(180))],
@@ -267,7 +243,7 @@ def stock_transformer(config: TraceGenConfig) -> torch.nn.Module:
 )
 def test_diffusers_transformer_with_the_same_weights_gives_the_same_velocity(config: TraceGenConfig) -> None:
     torch.manual_seed(0)
-    stock = stock_transformer(config)
+    stock = stock_transformer(config).eval()
     ours = TraceTransformer(config).eval()
     ours.load_state_dict(from_cogvideox(stock.state_dict(), config.blocks))
     noisy, tokens = draw(config, batch=1)
@@ -282,7 +258,7 @@ def test_diffusers_transformer_with_the_same_weights_gives_the_same_velocity(con
 
 def test_diffusers_transformer_gets_the_same_gradients() -> None:
     torch.manual_seed(0)
-    stock = stock_transformer(TINY_TRACEGEN)
+    stock = stock_transformer(TINY_TRACEGEN).eval()
     ours = TraceTransformer(TINY_TRACEGEN)
     ours.load_state_dict(from_cogvideox(stock.state_dict(), TINY_TRACEGEN.blocks))
     noisy, tokens = draw(TINY_TRACEGEN, batch=2)

@@ -21,6 +21,7 @@ from tracegen_model.network.checkpoint_config import (
     file_digest,
 )
 from tracegen_model.network.networks import build_network
+from tracegen_model.network.tensor_mismatches import tensor_mismatches
 from tracegen_model.network.trace_network import TraceNetwork
 
 if TYPE_CHECKING:
@@ -126,18 +127,8 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
 def load_strictly(network: nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:
     """Load ``tensors``; raises CheckpointError that lists every missing, unexpected and mis-shaped one."""
-    expected = network.state_dict()
-    missing = sorted(set(expected) - set(tensors))
-    unexpected = sorted(set(tensors) - set(expected))
-    misshaped = [
-        f"{name}: expected {tuple(expected[name].shape)}, found {tuple(tensors[name].shape)}"
-        for name in sorted(set(expected) & set(tensors))
-        if expected[name].shape != tensors[name].shape
-    ]
-    problems = {"missing": missing, "unexpected": unexpected, "of another shape": misshaped}
-    found = [f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names]
-    if found:
-        raise CheckpointError(
-            f"the tensors do not fit the network that {source} describes; " + "; ".join(found)
-        )
+    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    mismatches = tensor_mismatches(expected, {name: tensor.shape for name, tensor in tensors.items()})
+    if mismatches:
+        raise CheckpointError(f"the tensors do not fit the network that {source} describes; {mismatches}")
     network.load_state_dict(dict(tensors))

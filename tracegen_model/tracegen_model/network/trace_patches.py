@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tracegen_model.network.presets import NetworkConfig
+from tracegen_model.network.trace_tokens import TraceTokenSizes
 
 
-def patchify(traces: Tensor, config: NetworkConfig) -> Tensor:
+def patchify(traces: Tensor, config: TraceTokenSizes) -> Tensor:
     """Trace tokens (B, frame_groups * patches, trace_channels) of ``traces`` (B, points, horizon, 3).
 
     Points are row-major. Tokens go frame group by frame group, then row by row; the numbers of a token are coordinate,
@@ -20,7 +20,7 @@ def patchify(traces: Tensor, config: NetworkConfig) -> Tensor:
     )
 
 
-def unpatchify(tokens: Tensor, config: NetworkConfig) -> Tensor:
+def unpatchify(tokens: Tensor, config: TraceTokenSizes) -> Tensor:
     """Traces (B, points, horizon, 3); the inverse of :func:`patchify`."""
     side, patch = config.grid_side // config.patch_side, config.patch_side
     split = tokens.reshape(-1, config.frame_groups, side, side, 3, config.frames_in_channels, patch, patch)

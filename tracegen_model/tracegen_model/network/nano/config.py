@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 from tracegen_model.network.config_error import NetworkConfigError, require_exact_fields
 from tracegen_model.network.nano.text_tokens import WORD_RULES
+from tracegen_model.network.trace_tokens import TraceTokenSizes
 
 
 @dataclass(frozen=True)
-class NanoConfig:
+class NanoConfig(TraceTokenSizes):
     """What a nano network is made of; the defaults are the preset ``nano``.
 
     Attributes:
@@ -73,14 +74,7 @@ class NanoConfig:
         self._require(
             self.width % 4 == 0, f"width {self.width} must be a multiple of 4: positions take its quarters"
         )
-        self._require(
-            self.grid_side % self.patch_side == 0,
-            f"grid_side {self.grid_side} must be a multiple of patch_side {self.patch_side}",
-        )
-        self._require(
-            self.horizon % self.frames_in_channels == 0,
-            f"horizon {self.horizon} must be a multiple of frames_in_channels {self.frames_in_channels}",
-        )
+        self.require_whole_tokens()
         self._require(self.image_side % 8 == 0, f"image_side {self.image_side} must be a multiple of 8")
         self._require(self.text_width % 4 == 0, f"text_width {self.text_width} must be a multiple of 4")
         self._require(self.vocabulary > 1, f"vocabulary {self.vocabulary} must exceed 1: id 0 is padding")
@@ -100,23 +94,3 @@ class NanoConfig:
         """Config from a mapping with exactly this class's fields."""
         require_exact_fields(cls, values)
         return cls(**values)
-
-    @property
-    def points(self) -> int:
-        """Points of the query grid."""
-        return self.grid_side**2
-
-    @property
-    def patches(self) -> int:
-        """Patches of the query grid."""
-        return (self.grid_side // self.patch_side) ** 2
-
-    @property
-    def frame_groups(self) -> int:
-        """Trace tokens of one patch, along time."""
-        return self.horizon // self.frames_in_channels
-
-    @property
-    def trace_channels(self) -> int:
-        """Numbers that a trace token carries."""
-        return 3 * self.frames_in_channels * self.patch_side**2

@@ -14,6 +14,7 @@ from torch import Tensor
 from tracegen_model.network.checkpoint import save_checkpoint
 from tracegen_model.network.checkpoint_config import CONFIG_FILE, CheckpointConfig, file_digest
 from tracegen_model.network.presets import PRESETS
+from tracegen_model.network.tensor_mismatches import tensor_mismatches
 from tracegen_model.network.tracegen.authors_architecture import network_config
 from tracegen_model.network.tracegen.authors_file import AuthorsFile, read_authors_file
 from tracegen_model.network.tracegen.authors_names import (
@@ -209,19 +210,10 @@ def _tower_shapes(config: TraceGenConfig) -> dict[str, dict[str, tuple[int, ...]
 
 
 def _require_shapes(path: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, Tensor]) -> None:
-    problems = {
-        "missing": sorted(set(expected) - set(found)),
-        "unexpected": sorted(set(found) - set(expected)),
-        "of another shape": [
-            f"{name}: expected {expected[name]}, found {tuple(found[name].shape)}"
-            for name in sorted(set(expected) & set(found))
-            if expected[name] != tuple(found[name].shape)
-        ],
-    }
-    listed = [f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names]
-    if listed:
+    mismatches = tensor_mismatches(expected, {name: tensor.shape for name, tensor in found.items()})
+    if mismatches:
         raise AuthorsCheckpointError(
-            f"the tensors of {path} are not those of the network that it describes; " + "; ".join(listed)
+            f"the tensors of {path} are not those of the network that it describes; {mismatches}"
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from tracegen_model.network.config_error import NetworkConfigError, require_exact_fields
+from tracegen_model.network.trace_tokens import TraceTokenSizes, require_multiple
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class T5Config:
 
 
 @dataclass(frozen=True)
-class TraceGenConfig:
+class TraceGenConfig(TraceTokenSizes):
     """What a TraceGen network is made of; the defaults are the preset ``base``, the authors' evaluation config.
 
     Attributes:
@@ -142,9 +143,8 @@ class TraceGenConfig:
         for name in ("spatial_scale", "time_shift"):
             if not getattr(self, name) > 0.0:
                 raise NetworkConfigError(f"{name} must be positive, got {getattr(self, name)!r}")
-        _require_multiple("grid_side", self.grid_side, "patch_side", self.patch_side)
-        _require_multiple("horizon", self.horizon, "frames_in_channels", self.frames_in_channels)
-        _require_multiple("image_side", self.image_side, "dinov3.patch_side", self.dinov3.patch_side)
+        self.require_whole_tokens()
+        require_multiple("image_side", self.image_side, "dinov3.patch_side", self.dinov3.patch_side)
         if self.width % 16:
             raise NetworkConfigError(
                 f"heads * head_width = {self.width} must be a multiple of 16: positions take its parts"
@@ -183,26 +183,6 @@ class TraceGenConfig:
         return self.heads * self.head_width
 
     @property
-    def points(self) -> int:
-        """Points of the query grid."""
-        return self.grid_side**2
-
-    @property
-    def patches(self) -> int:
-        """Patches of the query grid."""
-        return (self.grid_side // self.patch_side) ** 2
-
-    @property
-    def frame_groups(self) -> int:
-        """Trace tokens of one patch, along time."""
-        return self.horizon // self.frames_in_channels
-
-    @property
-    def trace_channels(self) -> int:
-        """Numbers that a trace token carries."""
-        return 3 * self.frames_in_channels * self.patch_side**2
-
-    @property
     def image_tokens(self) -> int:
         """Tokens that stand for the image."""
         return (self.image_side // self.siglip.patch_side) ** 2
@@ -225,8 +205,3 @@ def _require_positive_integers(config: Any, owner: str, or_zero: tuple[str, ...]
 def _require_heads(width: int, heads: int, owner: str) -> None:
     if width % heads:
         raise NetworkConfigError(f"{owner}: width {width} must be a multiple of heads {heads}")
-
-
-def _require_multiple(name: str, value: int, of: str, divisor: int) -> None:
-    if value % divisor:
-        raise NetworkConfigError(f"{name} {value} must be a multiple of {of} {divisor}")

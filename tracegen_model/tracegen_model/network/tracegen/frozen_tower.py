@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from tracegen_model.network.tensor_mismatches import tensor_mismatches
 from tracegen_model.network.tracegen.encoder_weights import EncoderSource, EncoderWeightsError, find_weights
 
 
@@ -91,22 +92,11 @@ def load_pretrained(module: nn.Module, tensors: Mapping[str, Tensor], source: Pa
     Raises:
         EncoderWeightsError: Lists every missing, unexpected and mis-shaped tensor.
     """
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    problems = {
-        "missing": sorted(set(expected) - set(found)),
-        "unexpected": sorted(set(found) - set(expected)),
-        "of another shape": [
-            f"{name}: expected {expected[name]}, found {found[name]}"
-            for name in sorted(set(expected) & set(found))
-            if expected[name] != found[name]
-        ],
-    }
-    listed = [f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names]
-    if listed:
+    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    mismatches = tensor_mismatches(expected, {name: tensor.shape for name, tensor in tensors.items()})
+    if mismatches:
         raise EncoderWeightsError(
-            f"the tensors of {source} are not those of the model that the config describes; "
-            + "; ".join(listed)
+            f"the tensors of {source} are not those of the model that the config describes; {mismatches}"
         )
     module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
 
