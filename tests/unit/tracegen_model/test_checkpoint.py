@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,12 @@ import torch
 
 from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
-from tracegen_model.network.flow_times import shifted_times
+from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
 from tracegen_model.network.nano.onnx_export import export_checkpoint
 from tracegen_model.network.nano.text_tokens import word_ids
-from tracegen_model.network.samplers import sample
-from tracegen_model.runtime.onnx_engine import OnnxEngine
+from tracegen_model.network.samplers import repeat_condition, sample
+from tracegen_model.runtime.engines import EngineRequest, load_engine
 
 from .conftest import TINY
 
@@ -95,18 +94,16 @@ def test_broken_json_is_a_checkpoint_error(folder: Path) -> None:
 def test_onnx_runtime_samples_what_torch_samples(folder: Path) -> None:
     export_checkpoint(folder)
     config, network = load_checkpoint(folder)
-    engine = OnnxEngine(folder, config, threads=1)
+    plan = SamplingPlan.of("midpoint", 3, TINY.time_shift)
+    engine = load_engine("onnxruntime", EngineRequest(folder, config, plan)).engine
     rng = np.random.default_rng(1)
     colour = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     depth = rng.uniform(0.0, 1.5, (32, 32)).astype(np.float32)
     words = word_ids("move the red block", TINY.text_length, TINY.vocabulary)
-    noise = rng.standard_normal((TINY.points, TINY.horizon, 3), dtype=np.float32)
+    noise = rng.standard_normal((2, TINY.points, TINY.horizon, 3), dtype=np.float32)
 
     condition = engine.condition(colour, depth, "move the red block")
-    state = noise
-    times = shifted_times(3, TINY.time_shift)
-    for now, after in pairwise(times):
-        state = engine.step(state, now, after, condition)
+    found = engine.sample(noise, condition, plan)
 
     with torch.no_grad():
         given, points = network.find_points(
@@ -114,6 +111,6 @@ def test_onnx_runtime_samples_what_torch_samples(folder: Path) -> None:
             torch.from_numpy(depth)[None],
             torch.from_numpy(words)[None],
         )
-        expected = sample(network, given, torch.from_numpy(noise)[None], 3)
-    np.testing.assert_allclose(state, expected[0].numpy(), atol=1e-4)
+        expected = sample(network, repeat_condition(given, 2), torch.from_numpy(noise), 3, "midpoint")
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
     np.testing.assert_allclose(condition.query_points, points.uvz[0, :3].numpy(), atol=1e-4)

@@ -10,7 +10,8 @@ from diffusers import CogVideoXTransformer3DModel
 from tests.network_speed.stock_transformer import stock_transformer
 from torch import Tensor
 
-from tracegen_model.network.samplers import SamplerError, sample
+from tracegen_model.network.integrators import SamplerError
+from tracegen_model.network.samplers import sample
 from tracegen_model.network.tracegen.cogvideox_names import from_cogvideox
 from tracegen_model.network.tracegen.encoder_weights import EncoderSource
 from tracegen_model.network.tracegen.original_sampler import (

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -14,14 +15,12 @@ from torch import Tensor
 from tracegen_model.network.flow import mix
 from tracegen_model.network.flow_times import shifted_times
 from tracegen_model.network.images import ImageBatch
+from tracegen_model.network.integrators import METHODS, SamplerError, SamplingPlan, evaluations
 from tracegen_model.network.networks import build_network
 from tracegen_model.network.presets import NetworkConfig
 from tracegen_model.network.samplers import (
-    METHODS,
     GuidanceError,
-    SamplerError,
     draw_noise,
-    evaluations,
     repeat_condition,
     require_guidance,
     sample,
@@ -216,3 +215,20 @@ def test_what_cannot_be_sampled_is_refused() -> None:
         sample(Field(bent), None, noise, 0)
     with pytest.raises(SamplerError, match=r"noise must be \(B, 16, 8, 3\)"):
         sample(Field(bent), None, noise[0], 2)
+
+
+@pytest.mark.parametrize(
+    "times", [(0.0,), (0.0, 0.5), (0.0, 0.5, 0.5, 1.0), (-0.1, 1.0), (0.0, float("nan"), 1.0)]
+)
+def test_times_that_do_not_rise_to_the_data_are_refused(times: tuple[float, ...]) -> None:
+    with pytest.raises(SamplerError, match="rise from 0 or more to 1"):
+        SamplingPlan("euler", times)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_numpy_arrays_and_tensors_take_the_same_way(method: str) -> None:
+    plan = SamplingPlan.of(method, 5, shift=10.0)
+    start = draw_noise(TINY, [4]).double()
+    of_tensors = plan.integrate(lambda state, time: (2.0 - time) * torch.sin(state), start)
+    of_arrays = plan.integrate(lambda state, time: (2.0 - time) * np.sin(state), start.numpy())
+    np.testing.assert_allclose(of_arrays, of_tensors.numpy(), rtol=1e-12)

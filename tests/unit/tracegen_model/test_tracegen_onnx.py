@@ -21,12 +21,13 @@ from tracegen_model.cli import main
 from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError, file_digest
 from tracegen_model.network.images import ImageBatch
+from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.networks import build_network
 from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILE, EncoderSource
 from tracegen_model.network.tracegen.tokeniser import T5Tokeniser
 from tracegen_model.network.tracegen.tracegen import TraceGen
 from tracegen_model.runtime import TracePredictor
-from tracegen_model.runtime.engines import load_engine
+from tracegen_model.runtime.engines import Engine, EngineRequest, load_engine
 
 from .conftest import TINY_TRACEGEN
 
@@ -69,6 +70,12 @@ def images() -> tuple[np.ndarray, np.ndarray]:
     return colour, rng.uniform(0.0, 2.0, (SIDE, SIDE)).astype(np.float32)
 
 
+def loaded(name: str, folder: Path, config: CheckpointConfig) -> Engine:
+    """The engine called ``name``, for three unequal steps."""
+    plan = SamplingPlan.of("euler", STEPS, shift=2.0)
+    return load_engine(name, EngineRequest(folder, config, plan)).engine
+
+
 def run(folder: Path, graph: str, **inputs: np.ndarray) -> np.ndarray:
     return np.asarray(onnxruntime.InferenceSession(str(folder / graph)).run(None, inputs)[0])
 
@@ -78,14 +85,15 @@ def test_onnx_runtime_takes_the_steps_that_torch_takes(
 ) -> None:
     config = CheckpointConfig.load(folder)
     state = np.random.default_rng(1).standard_normal(
-        (TINY_TRACEGEN.points, TINY_TRACEGEN.horizon, 3), np.float32
+        (2, TINY_TRACEGEN.points, TINY_TRACEGEN.horizon, 3), np.float32
     )
+    plan = SamplingPlan("adams_bashforth", (0.0, 0.2, 0.5, 1.0))
     states = []
     for name in ("torch", "onnxruntime"):
-        engine = load_engine(name, folder, config, 1)
+        engine = loaded(name, folder, config)
         for sentence in ("push the red block", "lift", "push the red block"):
             condition = engine.condition(*images, sentence)
-            states.append(engine.step(engine.step(state, 0.0, 0.3, condition), 0.3, 1.0, condition))
+            states.append(engine.sample(state, condition, plan))
     for expected, found in zip(states[:3], states[3:], strict=True):
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
     assert np.abs(states[3] - states[4]).max() > 10.0 * TOLERANCE
@@ -101,7 +109,7 @@ def test_the_tokeniser_comes_with_the_graphs(tmp_path: Path, images: tuple[np.nd
     save(tmp_path)
     assert not main(["export", str(tmp_path)])
     config = CheckpointConfig.load(tmp_path)
-    expected, found = (load_engine(name, tmp_path, config, 1) for name in ("torch", "onnxruntime"))
+    expected, found = (loaded(name, tmp_path, config) for name in ("torch", "onnxruntime"))
     np.testing.assert_allclose(
         found.condition(*images, "lift it").inputs,
         expected.condition(*images, "lift it").inputs.projected,
@@ -109,7 +117,7 @@ def test_the_tokeniser_comes_with_the_graphs(tmp_path: Path, images: tuple[np.nd
     )
     (tmp_path / TOKENISER_FILE).unlink()
     with pytest.raises(CheckpointError, match=f"{TOKENISER_FILE} is missing"):
-        load_engine("onnxruntime", tmp_path, config, 1)
+        loaded("onnxruntime", tmp_path, config)
 
 
 def test_the_predictor_gives_the_same_traces_on_both_engines(folder: Path) -> None:

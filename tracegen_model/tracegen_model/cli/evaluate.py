@@ -109,7 +109,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     from tracegen_model.evaluation.measured_data import DataChoice, open_measured_data
     from tracegen_model.network.checkpoint import load_checkpoint
     from tracegen_model.network.checkpoint_config import CheckpointConfig
-    from tracegen_model.network.samplers import require_guidance, sampling_method
+    from tracegen_model.network.integrators import sampling_method
+    from tracegen_model.network.samplers import require_guidance
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -219,7 +220,7 @@ def _facts(
 
     import torch
 
-    from tracegen_model.network.samplers import evaluations
+    from tracegen_model.network.integrators import evaluations
 
     device = next(network.parameters()).device
     parameters = sum(parameter.numel() for parameter in network.parameters())

@@ -18,7 +18,7 @@ class SamplerSettings:
     """How traces are drawn from a network.
 
     Attributes:
-        method: A key of ``samplers.METHODS``.
+        method: A key of ``integrators.METHODS``.
         steps: Steps of the sampler.
         guidance: Strength of guidance; 1 = none.
     """

@@ -1,40 +1,15 @@
-"""Samplers: from noise to traces along the network's velocity, and how far guidance pushes that velocity.
-
-All methods are exact where paths are straight, whatever the steps. None of them asks for the velocity at t = 1, where a
-network that predicts the data has none (0 / 0). What they cost and how fast their error falls with the step h:
-
-====================  =======================  =====  ==============================================================
-method                evaluations in N steps   error  source
-====================  =======================  =====  ==============================================================
-``euler``             N                        h      one evaluation a step, at its start
-``midpoint``          2 N                      h²     second one in the middle of the step
-``heun``              2 N - 1                  h²     second one at its end, but for the last step, which is Euler's
-                                                      (Karras et al. 2022, "EDM", algorithm 1)
-``adams_bashforth``   N                        h²     line through this velocity and the last one, for unequal steps
-                                                      (Hairer, Nørsett, Wanner 1993, section III.5); first step Euler's
-====================  =======================  =====  ==============================================================
-
-Which one is best depends on the network. On ``fr3_blocks_nano``, whose first steps are the hard ones, the distance of
-traces to those of very many steps, in shares of the traces' own length, is at 10 evaluations 0.21 by ``euler``, 0.17 by
-``midpoint``, 0.23 by ``heun`` in 9 and 0.17 by ``adams_bashforth``. That one extrapolates, and overshoots where a step
-is several times as long as the one before: with shifted times, give it 5 steps or more.
-
-The multistep method is Adams and Bashforth's rather than one of the DPM-Solver family, because those count time in the
-logarithm of the signal-to-noise ratio, which is infinite at both ends of this flow, t = 0 and t = 1.
-"""
+"""Draws traces from a network, and says how far guidance pushes its velocity. ``integrators`` has the methods."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from tracegen_model.network.flow_times import shifted_times
+from tracegen_model.network.integrators import SamplerError, SamplingPlan
 from tracegen_model.network.presets import NetworkConfig
 from tracegen_model.network.trace_network import TraceNetwork
 
@@ -42,82 +17,8 @@ Velocity = Callable[[Tensor, float], Tensor]
 """dx/dt of a state (B, ...) at a time 0..1."""
 
 
-class SamplerError(ValueError):
-    """There is no such sampling method, or what it is given does not fit together."""
-
-
 class GuidanceError(ValueError):
     """Guidance is asked of a network that cannot be guided, or without its null condition."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to integrate a velocity over given times.
-
-    Attributes:
-        integrate: (velocity, state at the first time, times) to the state at the last time.
-        evaluations: Number of steps to number of evaluations of the velocity.
-    """
-
-    integrate: Callable[[Velocity, Tensor, Sequence[float]], Tensor]
-    evaluations: Callable[[int], int]
-
-
-def integrate_euler(velocity: Velocity, state: Tensor, times: Sequence[float]) -> Tensor:
-    """First order: along the velocity at the start of each step."""
-    for now, after in pairwise(times):
-        state = torch.add(state, velocity(state, now), alpha=after - now)
-    return state
-
-
-def integrate_midpoint(velocity: Velocity, state: Tensor, times: Sequence[float]) -> Tensor:
-    """Second order: along the velocity in the middle of each step."""
-    for now, after in pairwise(times):
-        half = 0.5 * (after - now)
-        middle = torch.add(state, velocity(state, now), alpha=half)
-        state = torch.add(state, velocity(middle, now + half), alpha=after - now)
-    return state
-
-
-def integrate_heun(velocity: Velocity, state: Tensor, times: Sequence[float]) -> Tensor:
-    """Second order: along the mean of the velocities at both ends of each step; the last step is Euler's."""
-    for now, after in pairwise(times[:-1]):
-        at_start = velocity(state, now)
-        at_end = velocity(torch.add(state, at_start, alpha=after - now), after)
-        state = torch.add(state, at_start + at_end, alpha=0.5 * (after - now))
-    return integrate_euler(velocity, state, times[-2:])
-
-
-def integrate_adams_bashforth(velocity: Velocity, state: Tensor, times: Sequence[float]) -> Tensor:
-    """Second order: along the line through the velocities at the start of this step and of the one before."""
-    last: tuple[Tensor, float] | None = None
-    for now, after in pairwise(times):
-        found, length = velocity(state, now), after - now
-        slope = found if last is None else torch.add(found, found - last[0], alpha=0.5 * length / last[1])
-        state = torch.add(state, slope, alpha=length)
-        last = found, length
-    return state
-
-
-METHODS: dict[str, Method] = {
-    "euler": Method(integrate_euler, lambda steps: steps),
-    "midpoint": Method(integrate_midpoint, lambda steps: 2 * steps),
-    "heun": Method(integrate_heun, lambda steps: 2 * steps - 1),
-    "adams_bashforth": Method(integrate_adams_bashforth, lambda steps: steps),
-}
-"""Sampling methods by name."""
-
-
-def sampling_method(name: str) -> Method:
-    """The method called ``name``; raises SamplerError naming the choices."""
-    if name not in METHODS:
-        raise SamplerError(f"no sampling method {name!r}; there is {', '.join(METHODS)}")
-    return METHODS[name]
-
-
-def evaluations(method: str, steps: int) -> int:
-    """Evaluations of the network that ``steps`` steps of ``method`` take; guidance doubles their batch."""
-    return sampling_method(method).evaluations(steps)
 
 
 @torch.no_grad()
@@ -137,7 +38,7 @@ def sample(
         condition: Condition of the B samples, from ``network.condition``.
         noise: (B, points, horizon, 3) standard normal noise, from :func:`draw_noise`.
         steps: Number of steps, any from 1 up.
-        method: A key of ``METHODS``.
+        method: A key of ``integrators.METHODS``.
         guidance: g of v = v_null + g (v - v_null) (Ho and Salimans 2022): 1 = the condition as it is, 0 = none at all,
             more than 1 = beyond it. Only networks trained with condition dropout know what v_null is; see
             :func:`require_guidance`.
@@ -147,13 +48,10 @@ def sample(
         SamplerError: Unknown method, fewer than 1 step, or noise of another shape than the network's.
         GuidanceError: Guidance other than 1 without a null condition.
     """
-    chosen = sampling_method(method)
-    if steps < 1:
-        raise SamplerError(f"a sampler takes at least 1 step, got {steps}")
+    plan = SamplingPlan.of(method, steps, network.config.time_shift)
     expected = (network.config.points, network.config.horizon, 3)
     if noise.ndim != 4 or noise.shape[1:] != expected:
         raise SamplerError(f"noise must be (B, {', '.join(map(str, expected))}), got {tuple(noise.shape)}")
-    times = [float(time) for time in shifted_times(steps, network.config.time_shift)]
     if guidance == 1.0:
         velocity = _plain_velocity(network, condition)
     elif null_condition is None:
@@ -162,7 +60,7 @@ def sample(
         )
     else:
         velocity = _guided_velocity(network, condition, null_condition, guidance)
-    return chosen.integrate(velocity, noise, times)
+    return plan.integrate(velocity, noise)
 
 
 def require_guidance(guidance: float, condition_dropout: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,10 @@ from numpy.typing import NDArray
 
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.network.checkpoint_config import CheckpointConfig
-from tracegen_model.network.flow_times import shifted_times
+from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.nano.text_tokens import words_of
 from tracegen_model.runtime.checkpoints import find_checkpoint
-from tracegen_model.runtime.engines import load_engine
+from tracegen_model.runtime.engines import EngineRequest, load_engine
 from tracegen_model.runtime.errors import InstructionError, ObservationError
 from tracegen_model.runtime.preprocessing import PREPARATIONS
 from tracegen_model.runtime.start_depth import depth_at_pixels
@@ -50,7 +49,7 @@ class TracePredictor:
         steps: Euler steps of the sampler; None = what the checkpoint recommends.
         seed: Seed of the sampler's noise. Every prediction starts from the same noise, so that equal inputs give
             equal traces and successive ones agree.
-        engine: What runs the network, a key of ``engines.ENGINES``.
+        engine: What runs the network, "auto" or a key of ``engines.ENGINES``.
 
     Raises:
         CheckpointError: The checkpoint is missing, damaged, or not one that this version reads.
@@ -66,8 +65,9 @@ class TracePredictor:
     ) -> None:
         folder = find_checkpoint(checkpoint)
         self._config = CheckpointConfig.load(folder)
-        self._engine = load_engine(engine, folder, self._config, threads)
-        self._times = shifted_times(steps or self._config.sampler_steps, self._config.network.time_shift)
+        steps = steps or self._config.sampler_steps
+        self._plan = SamplingPlan.of("euler", steps, self._config.network.time_shift)
+        self._engine = load_engine(engine, EngineRequest(folder, self._config, self._plan, threads)).engine
         self._seed = seed
 
     @property
@@ -107,9 +107,8 @@ class TracePredictor:
         condition = self._engine.condition(small_colour, small_depth, instruction)
         conditioned = time.perf_counter()
         rng = np.random.default_rng(self._seed if seed is None else seed)
-        state = rng.standard_normal((network.points, network.horizon, 3), dtype=np.float32)
-        for now, after in pairwise(self._times):
-            state = self._engine.step(state, float(now), float(after), condition)
+        state = rng.standard_normal((1, network.points, network.horizon, 3), dtype=np.float32)
+        state = self._engine.sample(state, condition, self._plan)[0]
         sampled = time.perf_counter()
         traces = self._lift(state * np.asarray(self._config.increment_scale, np.float32), depth, intrinsics)
         size = np.array([intrinsics.width, intrinsics.height, 1.0], np.float32)

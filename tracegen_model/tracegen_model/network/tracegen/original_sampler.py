@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tracegen_model.network.samplers import SamplerError
+from tracegen_model.network.integrators import SamplerError
 from tracegen_model.network.tracegen.condition import TraceCondition
 from tracegen_model.network.tracegen.config import TraceGenConfig
 from tracegen_model.network.tracegen.tracegen import TraceGen

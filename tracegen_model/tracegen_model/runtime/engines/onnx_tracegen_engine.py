@@ -10,6 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
+from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.tracegen.config import TraceGenConfig
 from tracegen_model.network.tracegen.encoder_weights import TOKENISER_FILE, EncoderWeightsError
 from tracegen_model.network.tracegen.graph_files import (
@@ -21,8 +22,8 @@ from tracegen_model.network.tracegen.graph_files import (
     weights_file,
 )
 from tracegen_model.network.tracegen.tokeniser import PADDING_ID, HashedWords, T5Tokeniser, Tokeniser
-from tracegen_model.runtime.engine import EngineCondition
-from tracegen_model.runtime.onnx_session import open_graph
+from tracegen_model.runtime.engines.engine import EngineCondition, EngineDescription, EngineRequest
+from tracegen_model.runtime.engines.onnx_session import open_graph
 
 REMEMBERED_SENTENCES = 64
 """Sentences whose tokens are kept; 0.4 MB each at the published size."""
@@ -35,16 +36,15 @@ class OnnxTracegenEngine:
     """Runs the graphs of a checkpoint of the published network; sentences and times are encoded once and remembered.
 
     Args:
-        folder: The checkpoint.
-        config: Its config.
-        threads: Threads of each graph.
+        request: Which checkpoint, and how.
 
     Raises:
         CheckpointError: A graph or its weights are missing, damaged, or not of the sizes that the config says; the
             tokeniser cannot be read; or the checkpoint is of another architecture.
     """
 
-    def __init__(self, folder: Path, config: CheckpointConfig, threads: int) -> None:
+    def __init__(self, request: EngineRequest) -> None:
+        folder, config, threads = request.folder, request.config, request.threads
         network = config.network
         if not isinstance(network, TraceGenConfig):
             raise CheckpointError(
@@ -74,26 +74,41 @@ class OnnxTracegenEngine:
         self._text_tokens = lru_cache(REMEMBERED_SENTENCES)(self._encode)
         self._modulation_at = lru_cache(REMEMBERED_TIMES)(self._modulate)
 
+        self._threads = threads
+
+    @property
+    def description(self) -> EngineDescription:
+        """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
+        version = f"ONNX Runtime {onnxruntime.__version__}"
+        return EngineDescription("onnxruntime", f"CPU, threads: {self._threads}", "float32", version)
+
     def condition(
         self, colour: NDArray[np.uint8], depth: NDArray[np.float32], instruction: str
     ) -> EngineCondition:
-        """See :class:`~tracegen_model.runtime.engine.Engine`."""
+        """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
         given = {"colour": colour[None], "depth": depth[None], "depth_known": np.array([True])}
         (image_tokens,) = self._vision.run(None, given)
         both = {"image_tokens": image_tokens, "text_tokens": self._text_tokens(instruction)}
         return EngineCondition(self._condition.run(None, both)[0])
 
-    def step(
-        self, state: NDArray[np.float32], time: float, next_time: float, condition: EngineCondition
+    def sample(
+        self, state: NDArray[np.float32], condition: EngineCondition, plan: SamplingPlan
     ) -> NDArray[np.float32]:
-        """See :class:`~tracegen_model.runtime.engine.Engine`."""
-        given = {
-            "state": state[None],
-            "modulation": self._modulation_at(time),
-            "step_length": np.array([next_time - time], np.float32),
-            "condition": condition.inputs,
-        }
-        return np.asarray(self._sampler.run(None, given)[0][0])
+        """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
+
+        def velocity(state: NDArray[np.float32], time: float) -> NDArray[np.float32]:
+            given = {
+                "state": state,
+                "modulation": self._modulation_at(time),
+                "step_length": np.ones(1, np.float32),
+                "condition": condition.inputs,
+            }
+            return np.asarray(self._sampler.run(None, given)[0]) - state
+
+        return np.asarray(plan.integrate(velocity, state), np.float32)
+
+    def close(self) -> None:
+        """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
 
     def _encode(self, instruction: str) -> NDArray[np.float32]:
         ids = self._tokeniser([instruction])

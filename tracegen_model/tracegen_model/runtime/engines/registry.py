@@ -1,0 +1,102 @@
+"""The engines there are, by name, and which one is taken when nobody says."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tracegen_model.network.checkpoint_config import CheckpointError
+from tracegen_model.network.tracegen.config import TraceGenConfig
+from tracegen_model.runtime.engines.engine import (
+    BEST_PRECISION,
+    Engine,
+    EngineError,
+    EngineKind,
+    EngineRequest,
+    EngineUnavailable,
+)
+
+BEST_ENGINE = "auto"
+"""Asks for the first engine that works here, in the order of ``ENGINES``."""
+
+
+@dataclass(frozen=True)
+class LoadedEngine:
+    """An engine that is ready.
+
+    Attributes:
+        engine: The engine.
+        refused: Why those before it, in the order of preference, were not taken.
+    """
+
+    engine: Engine
+    refused: Mapping[str, str]
+
+
+def _load_onnx_runtime(request: EngineRequest) -> Engine:
+    if isinstance(request.config.network, TraceGenConfig):
+        from tracegen_model.runtime.engines.onnx_tracegen_engine import OnnxTracegenEngine
+
+        return OnnxTracegenEngine(request)
+    from tracegen_model.runtime.engines.onnx_nano_engine import OnnxNanoEngine
+
+    return OnnxNanoEngine(request)
+
+
+def _load_torch(request: EngineRequest) -> Engine:
+    from tracegen_model.runtime.engines.torch_engine import TorchEngine
+
+    return TorchEngine(request)
+
+
+def _why_no_torch() -> str | None:
+    if importlib.util.find_spec("torch") is None:
+        return "needs the package torch: pip install 'tracegen-model[train]'"
+    return None
+
+
+ENGINES: dict[str, EngineKind] = {
+    kind.name: kind
+    for kind in (
+        EngineKind("onnxruntime", ("float32",), lambda: None, _load_onnx_runtime),
+        EngineKind("torch", ("float32",), _why_no_torch, _load_torch),
+    )
+}
+"""Engines by name, best first; each imports its own library only when it is asked for."""
+
+
+def load_engine(name: str, request: EngineRequest) -> LoadedEngine:
+    """The engine called ``name``, or the first that works when it is ``BEST_ENGINE``.
+
+    Raises:
+        EngineUnavailable: It does not run here, or none does; the message says why.
+        CheckpointError: There is no such engine or precision, or the checkpoint's files do not suit it.
+    """
+    if name != BEST_ENGINE:
+        return LoadedEngine(_load(_engine_kind(name), request), {})
+    refused: dict[str, str] = {}
+    for kind in ENGINES.values():
+        try:
+            return LoadedEngine(_load(kind, request), refused)
+        except (CheckpointError, EngineError) as error:
+            refused[kind.name] = str(error)
+    reasons = "; ".join(f"{kind}: {reason}" for kind, reason in refused.items())
+    raise EngineUnavailable(f"no engine runs {request.folder}: {reasons}")
+
+
+def _engine_kind(name: str) -> EngineKind:
+    if name not in ENGINES:
+        raise CheckpointError(f"no engine {name!r}; there is {', '.join((BEST_ENGINE, *ENGINES))}")
+    return ENGINES[name]
+
+
+def _load(kind: EngineKind, request: EngineRequest) -> Engine:
+    if request.precision not in (BEST_PRECISION, *kind.precisions):
+        raise EngineUnavailable(
+            f"engine {kind.name} does not run in {request.precision}; it offers {', '.join(kind.precisions)}"
+        )
+    reason = kind.why_unavailable()
+    if reason is not None:
+        raise EngineUnavailable(f"engine {kind.name} {reason}")
+    return kind.load(request)
