@@ -49,9 +49,12 @@ shell: setup ## Open a shell in which `ros2 ...` works; CMD='ros2 topic list' ru
 	@scripts/shell.sh $(if $(CMD),'$(subst ','\'',$(value CMD))')
 
 ##@ Measure it
-.PHONY: benchmark benchmark-network train-demo
+.PHONY: benchmark bench benchmark-network train-demo
 benchmark: setup ## Closed-loop success over unseen scenes: EPISODES=50 ARGS=...
 	scripts/with_own_domain.sh python -m tests.closed_loop.benchmark --episodes $(EPISODES) $(ARGS)
+
+bench: setup-dev ## Speed of every engine that this machine has, beside a plain construction: ARGS=...
+	scripts/with_own_domain.sh python -m tests.inference_speed.benchmark $(ARGS)
 
 benchmark-network: setup-dev ## Speed of the full-size network beside a plain construction in diffusers: ARGS=...
 	$(RUN) python -m tests.network_speed.benchmark $(ARGS)
