@@ -77,6 +77,7 @@ def run_worker(
         "camera_rate": str(arguments.trace_rate),
         "model": arguments.model,
         "limits": arguments.limits,
+        **dict(arguments.launch),
     }
     limits = JointLimits.load(f"fr3_{arguments.limits}")
     waiting = list(assignments)
@@ -201,6 +202,14 @@ def write_json(
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
+def launch_argument(text: str) -> tuple[str, str]:
+    """Name and value of a launch argument written as on the command line of ``ros2 launch``."""
+    name, separator, value = text.partition(":=")
+    if not name or not separator:
+        raise argparse.ArgumentTypeError(f"expected NAME:=VALUE such as steps:=8, got {text!r}")
+    return name, value
+
+
 def parse_arguments() -> argparse.Namespace:
     """Command line."""
     names = [row.name for row in ROWS]
@@ -214,6 +223,14 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--model", default="fr3_blocks_nano", help="checkpoint (default: %(default)s)")
     parser.add_argument("--limits", choices=["rectangular", "full"], default="rectangular")
+    parser.add_argument(
+        "--launch",
+        nargs="+",
+        type=launch_argument,
+        default=[],
+        metavar="NAME:=VALUE",
+        help="further arguments of the launch file, such as steps:=8",
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs/benchmark"), help="default: %(default)s")
     parser.add_argument("--domain", type=int, default=90, help="ROS domain of the first stack")
     arguments = parser.parse_args()
