@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from tracegen_model.network.checkpoint_config import CheckpointError
 from tracegen_model.network.tracegen.config import TraceGenConfig
@@ -66,8 +67,15 @@ ENGINES: dict[str, EngineKind] = {
 """Engines by name, best first; each imports its own library only when it is asked for."""
 
 
-def load_engine(name: str, request: EngineRequest) -> LoadedEngine:
+def load_engine(
+    name: str, request: EngineRequest, excluded: Mapping[str, str] = MappingProxyType({})
+) -> LoadedEngine:
     """The engine called ``name``, or the first that works when it is ``BEST_ENGINE``.
+
+    Args:
+        name: A key of ``ENGINES``, or ``BEST_ENGINE``.
+        request: What it is loaded for.
+        excluded: Engines that ``BEST_ENGINE`` passes over, and why: those that broke while running.
 
     Raises:
         EngineUnavailable: It does not run here, or none does; the message says why.
@@ -77,6 +85,9 @@ def load_engine(name: str, request: EngineRequest) -> LoadedEngine:
         return LoadedEngine(_load(_engine_kind(name), request), {})
     refused: dict[str, str] = {}
     for kind in ENGINES.values():
+        if kind.name in excluded:
+            refused[kind.name] = excluded[kind.name]
+            continue
         try:
             return LoadedEngine(_load(kind, request), refused)
         except (CheckpointError, EngineError) as error:
