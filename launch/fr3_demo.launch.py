@@ -32,6 +32,12 @@ ARGUMENTS = [
         description="With robot:=franky: address of the control box; 127.0.0.1 for fr3_driver's fci_emulator",
     ),
     DeclareLaunchArgument(
+        "emulator",
+        default_value="auto",
+        choices=["auto", "false"],
+        description="With robot:=franky camera:=sim: start an emulated robot on fci_ip; false: one runs there already",
+    ),
+    DeclareLaunchArgument(
         "camera",
         default_value="sim",
         choices=["sim", "realsense", "topics"],
@@ -108,6 +114,9 @@ ARGUMENTS = [
     ),
 ]
 
+LOOPBACK = "127."
+"""Addresses of this machine."""
+
 LOCKSTEP_LEAD_S = 0.03
 """Time between a decision and the start of its trajectory [s] where the simulator waits for the command."""
 
@@ -121,10 +130,10 @@ def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
     Raises:
         LaunchError: The part is not built, not installed, or does not go with another one.
     """
-    if chosen["robot"] == "franky" and chosen["camera"] == "sim":
+    if in_simulated_scene(chosen) and not chosen["fci_ip"].startswith(LOOPBACK):
         raise LaunchError(
-            "robot:=franky does not go with camera:=sim: the simulated camera sees the simulated arm, and a scene "
-            "that an emulated or real arm moves in is not built yet; use camera:=realsense or camera:=topics"
+            "robot:=franky with camera:=sim needs an emulated robot on this machine, "
+            f"fci_ip:=127.0.0.1, got fci_ip:={chosen['fci_ip']}; a real robot needs camera:=realsense or camera:=topics"
         )
     if chosen["robot"] == "franky" and switch(chosen, "lockstep"):
         raise LaunchError("lockstep:=true needs robot:=sim: a robot does not wait")
@@ -176,6 +185,11 @@ def switch(chosen: dict[str, str], name: str) -> bool:
         raise LaunchError(f"{name}:={chosen[name]} must be true or false") from error
 
 
+def in_simulated_scene(chosen: dict[str, str]) -> bool:
+    """An emulated robot, behind its driver, in the simulated scene."""
+    return chosen["robot"] == "franky" and chosen["camera"] == "sim"
+
+
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Everything that the arguments ask for."""
     chosen = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
@@ -209,6 +223,23 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             {"fci_ip": chosen["fci_ip"], "trajectory_topic": chosen["trajectory_topic"]},
             parameter_files=files,
         )
+    emulator = (
+        [required_node("fr3_driver", "fci_emulator", {}, arguments=("--host", chosen["fci_ip"]))]
+        if in_simulated_scene(chosen) and chosen["emulator"] == "auto"
+        else []
+    )
+    scene = (
+        [
+            required_node(
+                "fr3_sim",
+                "scene_node",
+                {"seed": seed, "emulator_ip": chosen["fci_ip"], "camera_rate_hz": camera_rate_hz},
+                parameter_files=files,
+            )
+        ]
+        if in_simulated_scene(chosen)
+        else []
+    )
     trace_node = required_node(
         "tracegen_ros",
         "trace_node",
@@ -234,7 +265,9 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         {
             **in_simulation,
             "limits": f"fr3_{chosen['limits']}",
-            "enabled": chosen["robot"] == "sim" if chosen["enabled"] == "auto" else switch(chosen, "enabled"),
+            "enabled": (chosen["robot"] == "sim" or bool(scene))
+            if chosen["enabled"] == "auto"
+            else switch(chosen, "enabled"),
             "trajectory_topic": chosen["trajectory_topic"],
             "lockstep": lockstep,
             "command_lead_s": LOCKSTEP_LEAD_S if lockstep else LIVE_LEAD_S,
@@ -272,6 +305,8 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         else []
     )
     lifecycle_nodes = (
+        # The scene first: it waits for the emulator, which the driver expects to be there.
+        *(["fr3_sim"] if scene else []),
         *(["fr3_driver"] if chosen["robot"] == "franky" else []),
         "trace_node",
         "trace_follower",
@@ -289,6 +324,8 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         else []
     )
     return [
+        *emulator,
+        *scene,
         robot,
         *realsense,
         camera_pose_node,

@@ -1,8 +1,9 @@
 """How often the robot does what it is told, in scenes that nobody trained on: ``make benchmark``.
 
 Every episode runs through the real launch file and the real nodes, in lockstep: the figures do not depend on the
-machine, apart from the latencies. Workers run side by side, each with a stack and a ROS domain of its own. Seeds start
-at 100 000; demonstrations draw from other streams.
+machine, apart from the latencies. With ``--robot franky`` the arm is an emulated robot behind its driver, on the wall's
+clock: figures are those of a machine that keeps up, or does not. Workers run side by side, each with a stack and a ROS
+domain of its own. Seeds start at 100 000; demonstrations draw from other streams.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from ik_controller.joint_limits import JointLimits
 FIRST_SEED = 100_000
 STACK_RESTARTS = 3
 """A worker whose stack died this often gives up."""
+
+EMULATED = {"robot": "franky", "camera": "sim"}
+"""Launch arguments of the emulated robot."""
 
 SHOWN_TIMINGS = {
     "trace_node.total": "image in to traces out, network included",
@@ -72,20 +76,22 @@ def run_worker(
     """Run ``assignments`` one after the other on one stack, and put a verdict on each into the queue."""
     os.environ["ROS_DOMAIN_ID"] = str(domain)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    emulated = arguments.robot == "franky"
     launch = {
-        "lockstep": "true",
+        **(EMULATED | {"fci_ip": f"127.0.0.{1 + number}"} if emulated else {"lockstep": "true"}),
         "camera_rate": str(arguments.trace_rate),
         "model": arguments.model,
         "limits": arguments.limits,
         **dict(arguments.launch),
     }
-    limits = JointLimits.load(f"fr3_{arguments.limits}")
+    # A driver leaves the plan to catch up with it; its limits are those of the robot.
+    limits = JointLimits.load("fr3_full" if emulated else f"fr3_{arguments.limits}")
     waiting = list(assignments)
     for restart in range(STACK_RESTARTS):
         log = arguments.output / f"worker{number}_{restart}.log"
         try:
             with Stack(launch, log) as stack, RosSession():
-                cell = Cell(stack.check)
+                cell = Cell(stack.check, emulated=emulated)
                 cell.wait_until_ready()
                 while waiting:
                     row, seed = waiting[0]
@@ -220,6 +226,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="default: %(default)s")
     parser.add_argument(
         "--trace-rate", type=float, default=5.0, help="images, and so traces, per simulated second"
+    )
+    parser.add_argument(
+        "--robot",
+        choices=["sim", "franky"],
+        default="sim",
+        help="sim, or an emulated robot behind its driver",
     )
     parser.add_argument("--model", default="fr3_blocks_nano", help="checkpoint (default: %(default)s)")
     parser.add_argument("--limits", choices=["rectangular", "full"], default="rectangular")

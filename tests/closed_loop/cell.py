@@ -33,8 +33,15 @@ SIMULATOR = "/fr3_sim"
 ROBOT_NODES = ("/trace_node", "/trace_follower")
 """The lifecycle nodes that do the work."""
 
+EMULATED_ROBOT_NODES = (SIMULATOR, "/fr3_driver", *ROBOT_NODES)
+"""The same where the arm is an emulated one behind its driver."""
+
+DRIVER_DIAGNOSTICS = "fr3_driver: arm"
 DIAGNOSTICS = {"trace_node": "trace_node: inference", "trace_follower": "trace_follower: motion"}
 """What the nodes call their own health, by node."""
+
+DRIVER_WELL = ("READY", "MOVING", "STOPPING")
+"""States of the driver that need no recovery."""
 
 FOLLOWER_STATE_TOPIC = "/trace_follower/state"
 START_TIMEOUT_S = 90.0
@@ -80,16 +87,23 @@ class Cell:
 
     Args:
         check_alive: Called while waiting; raises when the stack is gone.
+        emulated: The arm is an emulated robot behind its driver, on the wall's clock.
     """
 
-    def __init__(self, check_alive: Callable[[], None]) -> None:
+    def __init__(self, check_alive: Callable[[], None], *, emulated: bool = False) -> None:
         self._check_alive = check_alive
+        self.emulated = emulated
+        self._nodes = EMULATED_ROBOT_NODES if emulated else ROBOT_NODES
         self.node = Node("closed_loop_judge")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self.observations = Observations()
-        self.simulated_s = 0.0
+        self._clock_s = 0.0
         self.follower_state = ""
+        self.driver_state = ""
+        self.driver_refusals = 0
+        """Trajectories that the driver has refused since its start, as it last told."""
+        self._driver_reports = 0
         self.timings_ms: dict[str, float] = {}
         """The nodes' own timings as they last told them: ``node.stage_p50_ms`` and the like [ms]."""
         self._image_arrivals: dict[int, float] = {}
@@ -98,9 +112,11 @@ class Cell:
         self._reset = self.node.create_client(Trigger, f"{SIMULATOR}/reset")
         self._report = self.node.create_client(Trigger, f"{SIMULATOR}/report")
         self._enable = self.node.create_client(SetBool, "/trace_follower/enable")
-        self._node_states = [self.node.create_client(GetState, f"{name}/get_state") for name in ROBOT_NODES]
+        self._node_states = [self.node.create_client(GetState, f"{name}/get_state") for name in self._nodes]
+        self._recover = self.node.create_client(Trigger, "/fr3_driver/recover")
         self.node.create_subscription(Clock, "/clock", self._on_clock, SENSOR)
         self.node.create_subscription(String, FOLLOWER_STATE_TOPIC, self._on_state, LATCHED)
+        self.node.create_subscription(String, "/fr3_driver/state", self._on_driver_state, LATCHED)
         self.node.create_subscription(CameraInfo, "/camera/camera/color/camera_info", self._on_image, SENSOR)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 20)
         self.node.create_subscription(PointCloud2, "/tracegen/traces", self._on_traces, LATEST)
@@ -112,6 +128,11 @@ class Cell:
         """Leave."""
         self._executor.shutdown()
         self.node.destroy_node()
+
+    @property
+    def simulated_s(self) -> float:
+        """The cell's time [s]: simulated, or the wall's where the robot is emulated."""
+        return time.time() if self.emulated else self._clock_s
 
     def wait_until_ready(self) -> None:
         """Wait until every part that an episode needs is there."""
@@ -125,12 +146,12 @@ class Cell:
             silent += [] if self.follower_state else [FOLLOWER_STATE_TOPIC]
             raise CellError(f"after {START_TIMEOUT_S:.0f} s there is still no {', '.join(silent)}")
         if not self.spin_until(self._nodes_are_active, START_TIMEOUT_S):
-            raise CellError(f"after {START_TIMEOUT_S:.0f} s {' or '.join(ROBOT_NODES)} is still not active")
+            raise CellError(f"after {START_TIMEOUT_S:.0f} s {' or '.join(self._nodes)} is still not active")
 
     def make_scene(self, parameters: Mapping[str, ScalarParameter]) -> dict[str, Any]:
         """Take back the instruction, reset the simulator with ``parameters``; returns what the scene holds.
 
-        A follower that has stopped itself is enabled again.
+        A follower that has stopped itself is enabled again, and a robot that has is recovered.
         """
         self.instruct("")
         self.spin_until(lambda: False, QUIET_S)
@@ -140,7 +161,9 @@ class Cell:
         self.instruct("")
         for _ in range(2):
             if not self._nodes_are_active():
-                raise CellError(f"{' or '.join(ROBOT_NODES)} is not active any more")
+                raise CellError(f"{' or '.join(self._nodes)} is not active any more")
+        if self.driver_state and not self.driver_state.startswith(DRIVER_WELL):
+            self._call(self._recover, Trigger.Request())
         request = SetParameters.Request(parameters=[_message(*item) for item in parameters.items()])
         results = self._call(self._set_parameters, request).results
         refused = [result.reason for result in results if not result.successful]
@@ -152,6 +175,12 @@ class Cell:
         """Publish an instruction and start observing anew."""
         self.observations = Observations()
         self._instruction.publish(String(data=text))
+
+    def wait_for_driver(self) -> None:
+        """Wait until the driver has told its figures anew."""
+        told = self._driver_reports
+        if self.emulated and not self.spin_until(lambda: self._driver_reports > told, CALL_TIMEOUT_S):
+            raise CellError(f"{DRIVER_DIAGNOSTICS} has not been heard of for {CALL_TIMEOUT_S:.0f} s")
 
     def report(self) -> dict[str, Any]:
         """The simulator's report."""
@@ -184,11 +213,14 @@ class Cell:
         return future.result()
 
     def _on_clock(self, message: Clock) -> None:
-        self.simulated_s = seconds_from(decode_stamp(message.clock))
+        self._clock_s = seconds_from(decode_stamp(message.clock))
 
     def _on_state(self, message: String) -> None:
         self.follower_state = message.data
         self.observations.states.append((self.simulated_s, message.data))
+
+    def _on_driver_state(self, message: String) -> None:
+        self.driver_state = message.data
 
     def _on_image(self, message: CameraInfo) -> None:
         # Lockstep shows a waiting image again and again: its first arrival counts.
@@ -208,6 +240,11 @@ class Cell:
             if status is not None:
                 timings = {key: value for key, value in status[2].items() if key.endswith("_ms")}
                 self.timings_ms |= {f"{node}.{key}": float(value) for key, value in timings.items()}
+
+        driver = decode_diagnostics(message, DRIVER_DIAGNOSTICS)
+        if driver is not None:
+            self.driver_refusals = int(driver[2]["trajectories refused"])
+            self._driver_reports += 1
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
         self.observations.trajectories += 1

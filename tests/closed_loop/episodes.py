@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tests.closed_loop.cell import Cell, CellError
@@ -14,6 +15,9 @@ from ik_controller.joint_limits import JointLimits, find_violations
 
 LONGEST_EPISODE_S = 30.0
 """Simulated time that an episode may take [s]."""
+
+LONGEST_LIVE_EPISODE_S = 60.0
+"""Wall time that an episode of the emulated robot may take [s]: a slow machine stretches its time."""
 
 LONGEST_WAIT_S = 300.0
 """Wall time that an episode may take [s]."""
@@ -35,7 +39,7 @@ class EpisodeVerdict:
         right_zone: It was put down in the zone asked for.
         zone_distance_m: From the block asked for to its zone [m].
         other_displacement_m: How far the other block was moved [m].
-        duration_s: Simulated time [s].
+        duration_s: Simulated time [s]; the robot's own where it is emulated.
         traces: Traces predicted.
         trajectories: Commands sent: one a replan.
         refused: Commands that the arm refused.
@@ -45,6 +49,7 @@ class EpisodeVerdict:
         timings_ms: What the nodes say they took, ``node.stage_p50_ms`` and ``_p99_ms`` [ms].
         final_state: Last word of the follower.
         failure: Why there is no verdict, empty if there is one.
+        robot: What the emulated robot says of itself: lost commands, peaks, time that it lost, its last reflex.
     """
 
     row: str
@@ -65,6 +70,7 @@ class EpisodeVerdict:
     timings_ms: dict[str, float]
     final_state: str
     failure: str = ""
+    robot: dict[str, Any] = field(default_factory=dict)
 
 
 def run_episode(cell: Cell, row: Row, seed: int, limits: JointLimits, folder: Path) -> EpisodeVerdict:
@@ -85,18 +91,22 @@ def run_episode(cell: Cell, row: Row, seed: int, limits: JointLimits, folder: Pa
         seed, scene["block_colours"][scene["block"]], scene["zone_colours"][scene["zone"]]
     )
     start_s = scene["stamp_ns"] * 1e-9
+    longest_s = LONGEST_LIVE_EPISODE_S if cell.emulated else LONGEST_EPISODE_S
+    cell.wait_for_driver()
+    refusals = cell.driver_refusals
     cell.instruct(instruction)
 
     def over() -> bool:
         states = cell.observations.states
         ended = bool(states) and states[-1][1].startswith(LAST_STATES)
-        return ended or cell.simulated_s - start_s > LONGEST_EPISODE_S
+        return ended or cell.simulated_s - start_s > longest_s
 
     if not cell.spin_until(over, LONGEST_WAIT_S):
         raise CellError(
             f"the episode did not end within {LONGEST_WAIT_S:.0f} s; follower: {cell.follower_state}"
         )
-    seen = cell.observations
+    seen, final_state = cell.observations, cell.follower_state
+    cell.wait_for_driver()
     report = cell.report()
     outcome = report["outcome"]
     with np.load(report["commands_file"]) as record:
@@ -113,10 +123,21 @@ def run_episode(cell: Cell, row: Row, seed: int, limits: JointLimits, folder: Pa
         duration_s=report["elapsed_s"],
         traces=len(seen.trace_times_s),
         trajectories=seen.trajectories,
-        refused=len(report["refused"]),
+        refused=len(report.get("refused", ())) + cell.driver_refusals - refusals,
         violations=[str(violation) for violation in violations],
         latencies_ms=[1e3 * latency for latency in seen.latencies_s],
         traces_per_second=seen.trace_rate,
         timings_ms=dict(cell.timings_ms),
-        final_state=cell.follower_state,
+        final_state=final_state,
+        robot=_robot_figures(report, cell.driver_state) if cell.emulated else {},
     )
+
+
+def _robot_figures(report: dict[str, Any], driver_state: str) -> dict[str, Any]:
+    of_emulator = ("lost_commands", "slipped_s", "longest_tick_s", "last_reflex", "peaks")
+    return {
+        "driver": driver_state,
+        "largest_lag_rad": report["largest_lag_rad"],
+        "missed_s": report["missed_s"],
+        **{name: report["emulator"][name] for name in of_emulator},
+    }

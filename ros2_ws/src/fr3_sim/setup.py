@@ -18,5 +18,10 @@ setup(
     maintainer_email="maintainers@tracegen-ros.dev",
     description="A simulated FR3 at a table with an RGB-D camera, behind the topics of the real devices.",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["sim_node = fr3_sim.nodes.sim_node:main"]},
+    entry_points={
+        "console_scripts": [
+            "scene_node = fr3_sim.nodes.scene_node:main",
+            "sim_node = fr3_sim.nodes.sim_node:main",
+        ]
+    },
 )

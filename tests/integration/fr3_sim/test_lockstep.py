@@ -6,7 +6,8 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from fr3_sim.nodes.sim_node import COLOUR_INFO_TOPIC, TRAJECTORY_TOPIC
+from fr3_sim.nodes.frame_publisher import COLOUR_INFO_TOPIC
+from fr3_sim.nodes.sim_node import TRAJECTORY_TOPIC
 from tracegen_ros.messages import (
     decode_joint_state,
     decode_stamp,

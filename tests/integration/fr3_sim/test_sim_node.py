@@ -17,13 +17,8 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from fr3_sim.nodes.sim_node import (
-    COLOUR_INFO_TOPIC,
-    COLOUR_TOPIC,
-    DEPTH_TOPIC,
-    GRIPPER_ACTION,
-    TRAJECTORY_TOPIC,
-)
+from fr3_sim.nodes.frame_publisher import COLOUR_INFO_TOPIC, COLOUR_TOPIC, DEPTH_TOPIC
+from fr3_sim.nodes.sim_node import GRIPPER_ACTION, TRAJECTORY_TOPIC
 from tracegen_ros.messages import (
     decode_colour,
     decode_depth,

@@ -35,7 +35,7 @@ def launch(*arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("argument", "words"),
     [
-        ("robot:=franky", "robot:=franky does not go with camera:=sim"),
+        ("robot:=franky", "needs an emulated robot on this machine, fci_ip:=127.0.0.1, got fci_ip:=172.16.0.2"),
         ("robot:=ur5", "Valid options are: ['sim', 'franky']"),
         ("camera_rate:=fast", "camera_rate:=fast must be a number"),
         ("lockstep:=perhaps", "lockstep:=perhaps must be true or false"),

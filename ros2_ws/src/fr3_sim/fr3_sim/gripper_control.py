@@ -47,10 +47,12 @@ class GripperGoal:
     Attributes:
         width: Total opening [m], 0 to ``MAX_WIDTH``.
         max_effort: Grip force [N], 0 for the default.
+        speed: At which the opening changes [m/s].
     """
 
     width: float
     max_effort: float = 0.0
+    speed: float = SPEED
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.width) and -1e-6 <= self.width <= MAX_WIDTH + 1e-6):
@@ -59,6 +61,8 @@ class GripperGoal:
             )
         if not (np.isfinite(self.max_effort) and self.max_effort >= 0.0):
             raise GripperGoalError(f"max_effort must be a force >= 0 N (0 = default), got {self.max_effort}")
+        if not 0.0 < self.speed <= SPEED:
+            raise GripperGoalError(f"the opening changes at up to {SPEED} m/s, got {self.speed} m/s")
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class GripperControl:
     def step(self) -> None:
         """Set the actuator for one physics step."""
         scene = self._scene
-        largest = SPEED * PHYSICS_PERIOD
+        largest = self._goal.speed * PHYSICS_PERIOD
         step = float(np.clip(self._goal.width - self._target, -largest, largest))
         self._target += step
         travel = scene.finger_width / 2

@@ -25,7 +25,7 @@ from fr3_sim.hand_ik import HandIk, downward_rotation
 from fr3_sim.layout import BLOCK_COUNT, ZONE_COUNT, TableLayout, random_layout
 from fr3_sim.scene import ARM_JOINTS, FINGER_JOINTS, PHYSICS_PERIOD, TabletopScene
 from fr3_sim.task import Task, TaskJudge, TaskOutcome
-from ik_controller.trajectory_executor import TrajectoryCommand, TrajectoryExecutor
+from ik_controller.trajectory_executor import JointSetpoint, TrajectoryCommand, TrajectoryExecutor
 from tracegen_model.camera import CameraIntrinsics
 
 FloatArray = NDArray[np.float64]
@@ -136,6 +136,7 @@ class Simulation:
         self._finger_dof = np.array([self.scene.model.joint(name).dofadr[0] for name in FINGER_JOINTS])
         self._now_ns = CLOCK_START_NS
         self._frames = 0
+        self._followed: JointSetpoint | None = None
         self.reset(0)
 
     def reset(self, seed: int, task: Task | None = None, options: SceneOptions | None = None) -> None:
@@ -161,6 +162,7 @@ class Simulation:
                 self._rng(_CALIBRATION),
             )
         )
+        self._followed = None
         start = self._start_posture(self._rng(_START))
         self.scene.set_arm(start)
         mujoco.mj_forward(self.scene.model, self.scene.data)
@@ -243,6 +245,13 @@ class Simulation:
         """Send the arm a trajectory; raises a ``CommandError`` and moves nothing where it is refused."""
         self._executor.submit(command, self.now_s, names)
 
+    def follow(self, setpoint: JointSetpoint) -> None:
+        """Take the arm to ``setpoint`` in the next step, and stay there: somebody else carries out the trajectories.
+
+        It holds until the next reset.
+        """
+        self._followed = setpoint
+
     def command_gripper(self, goal: GripperGoal) -> None:
         """Send the gripper a goal; it replaces the one before."""
         self._gripper.command(goal)
@@ -252,6 +261,8 @@ class Simulation:
     @property
     def arm_at_rest(self) -> bool:
         """Everything that the arm was told is done."""
+        if self._followed is not None:
+            return not self._followed.velocity.any()
         return self.now_s >= self._executor.end_s
 
     @property
@@ -274,7 +285,7 @@ class Simulation:
 
     def _physics_step(self, time_s: float) -> None:
         """Bring the state to ``time_s``, one physics period on."""
-        setpoint = self._executor.setpoint(time_s)
+        setpoint = self._followed or self._executor.setpoint(time_s)
         self._recorder.append(time_s, setpoint.position)
         self._arm.step(setpoint)
         self._gripper.step()

@@ -7,6 +7,7 @@ python -m fr3_driver.emulator.command_line
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
 import os
 import signal
@@ -20,6 +21,9 @@ from ik_controller.resources import ResourceError
 
 EXIT_OK = 0
 EXIT_FAILED = 1
+
+ROS_ARGUMENTS = "--ros-args"
+"""What follows is for ROS nodes; launch adds it to every command line."""
 
 _LOGGER = logging.getLogger("fci_emulator")
 
@@ -52,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="real-time priority of the emulator itself, 0 = none (needs the right to)",
     )
     parser.add_argument("--verbose", action="store_true", help="log every request")
-    options = parser.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser.parse_args(list(itertools.takewhile(lambda word: word != ROS_ARGUMENTS, words)))
     logging.basicConfig(
         level=logging.DEBUG if options.verbose else logging.INFO,
         format="[%(name)s] %(levelname)s %(message)s",

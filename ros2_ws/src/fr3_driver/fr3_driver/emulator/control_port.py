@@ -1,4 +1,7 @@
-"""Where faults are asked for: JSON objects by UDP, each answered by one; and the client that tests use."""
+"""Where faults are asked for: JSON objects by UDP, each answered by one; and the client that tests use.
+
+An answer carries the ``id`` of its request, where that has one.
+"""
 
 from __future__ import annotations
 
@@ -45,15 +48,18 @@ class ControlPort:
 
     def _read(self) -> None:
         data, sender = self._socket.recvfrom(_DATAGRAM_BYTES)
+        mark: dict[str, Any] = {}
         try:
             request = json.loads(data)
             if not isinstance(request, dict):
                 raise ValueError(f"expected a JSON object, got {data[:80]!r}")
+            # Who asks again after a while has to tell the answers apart.
+            mark = {"id": request.pop("id")} if "id" in request else {}
             answer = self._carry_out(request)
         except ValueError as error:
             _LOGGER.warning("request refused: %s", error)
             answer = {"error": str(error)}
-        self._socket.sendto(json.dumps(answer).encode(), sender)
+        self._socket.sendto(json.dumps({**mark, **answer}).encode(), sender)
 
 
 class EmulatorControl:

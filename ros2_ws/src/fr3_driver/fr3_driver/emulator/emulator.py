@@ -11,6 +11,7 @@ from fr3_driver.emulator.control_port import DEFAULT_PORT, ControlPort
 from fr3_driver.emulator.faults import Faults
 from fr3_driver.emulator.gripper_server import GripperServer
 from fr3_driver.emulator.robot_server import RobotServer
+from fr3_driver.emulator.scene_link import SceneLink
 from ik_controller.joint_limits import JointLimits
 
 _LOGGER = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class Emulator:
         self._robot = RobotServer(self._selector, config.host, JointLimits.load(config.limits), config.strict)
         self._gripper = GripperServer(self._selector, config.host)
         self._clock = TickClock(config.clock, self._pump)
-        self._faults = Faults(self._robot, self._gripper, self._clock, self.leave)
+        self._scene = SceneLink(self._robot.state, self._gripper.hand)
+        self._faults = Faults(self._robot, self._gripper, self._clock, self._scene, self.leave)
         self._control = ControlPort(
             self._selector, (config.host, config.control_port), self._faults.carry_out
         )
@@ -61,6 +63,7 @@ class Emulator:
             self._gripper.step()
             self._clock.wait(self._robot.command_due)
             self._robot.step()
+            self._scene.record(self._robot.tick)
 
     def leave(self) -> None:
         """Let ``run`` return."""

@@ -16,6 +16,7 @@ from fr3_driver.emulator.gripper_server import GripperServer
 from fr3_driver.emulator.hand import MAX_WIDTH
 from fr3_driver.emulator.layouts import JOINTS
 from fr3_driver.emulator.robot_server import RobotServer
+from fr3_driver.emulator.scene_link import SceneLink
 
 
 class FaultError(ValueError):
@@ -29,15 +30,22 @@ class Faults:
         robot: The arm.
         gripper: The hand.
         clock: What paces both.
+        scene: The scene that goes along.
         leave: Ends the emulator.
     """
 
     def __init__(
-        self, robot: RobotServer, gripper: GripperServer, clock: TickClock, leave: Callable[[], None]
+        self,
+        robot: RobotServer,
+        gripper: GripperServer,
+        clock: TickClock,
+        scene: SceneLink,
+        leave: Callable[[], None],
     ) -> None:
         self._robot = robot
         self._gripper = gripper
         self._clock = clock
+        self._scene = scene
         self._leave = leave
         self._requests: dict[str, Callable[..., dict[str, Any] | None]] = {
             "reflex": self.reflex,
@@ -48,6 +56,8 @@ class Faults:
             "disconnect": self.disconnect,
             "push": self.push,
             "place_object": self.place_object,
+            "place_arm": self.place_arm,
+            "scene": scene.exchange,
             "strict": self.strict,
             "clock": self.clock,
             "reset_statistics": self.reset_statistics,
@@ -110,6 +120,12 @@ class Faults:
             raise FaultError(f"an object between the fingers is 0 to {MAX_WIDTH} m wide, got {width}")
         self._gripper.hand.object_width = width
 
+    def place_arm(self, joints: list[float]) -> None:
+        """Put the resting arm somewhere (7,) [rad], the hand empty, as somebody would who guides it by hand."""
+        if self._robot.motion.moving:
+            raise FaultError("a motion is under way")
+        self._scene.place_arm(joints)
+
     def strict(self, on: bool) -> None:
         """End motions that leave the limits, or only record them."""
         self._robot.motion.strict = bool(on)
@@ -139,11 +155,13 @@ class Faults:
             "peaks": robot.motion.peaks.summary(),
             "lost_commands": robot.motion.lost,
             "dropped_commands": robot.stream.dropped,
+            "tick": robot.tick,
             "ticks": clock.ticks,
             "slipped_s": clock.slipped_s,
             "longest_tick_s": clock.longest_tick_s,
             "gripper_width": self._gripper.hand.width,
             "grasped": self._gripper.hand.grasped,
+            "scene": self._scene.attached,
         }
 
     def leave(self) -> None:

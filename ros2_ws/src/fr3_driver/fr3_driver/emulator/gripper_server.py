@@ -112,8 +112,8 @@ class GripperServer:
             width, speed = unpack(GRIPPER_MOVE_REQUEST, payload)
             self.hand.move(width, speed, answer)
         elif command is GripperCommand.GRASP:
-            width, below, above, speed, _force = unpack(GRASP_REQUEST, payload)
-            self.hand.grasp(width, speed, below, above, answer)
+            width, below, above, speed, force = unpack(GRASP_REQUEST, payload)
+            self.hand.grasp(width, speed, below, above, answer, force)
         else:
             self.hand.stop()
             answer(GripperStatus.SUCCESS)

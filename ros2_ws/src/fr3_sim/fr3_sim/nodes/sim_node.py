@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMessage
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
+from fr3_sim.nodes.frame_publisher import FramePublisher
 from fr3_sim.nodes.gripper_server import GripperServer
+from fr3_sim.nodes.scene_report import describe_scene, describe_state, write_commands
 from fr3_sim.nodes.sim_parameters import SimParameters, declare_scene_parameters, read_scene_parameters
 from fr3_sim.scene import ARM_JOINTS
 from fr3_sim.simulation import JOINT_NAMES, STEP_NS, RgbdFrame, Simulation
@@ -29,28 +30,19 @@ from ik_controller.trajectory_executor import CommandError
 from tracegen_ros.messages import (
     MessageError,
     decode_stamp,
-    encode_colour,
-    encode_depth,
     encode_header,
-    encode_intrinsics,
     encode_joint_state,
     encode_stamp,
     seconds_from,
 )
 from tracegen_ros.parameters import ParameterError, declare_parameters
-from tracegen_ros.qos import SENSOR
 from tracegen_ros.spinning import run_node
 
 NAME = "fr3_sim"
 BASE_FRAME = "fr3_link0"
-CAMERA_FRAME = "camera_color_optical_frame"
 
 TRAJECTORY_TOPIC = "/joint_trajectory_controller/joint_trajectory"
 GRIPPER_ACTION = "/fr3_gripper/gripper_action"
-COLOUR_TOPIC = "/camera/camera/color/image_raw"
-COLOUR_INFO_TOPIC = "/camera/camera/color/camera_info"
-DEPTH_TOPIC = "/camera/camera/aligned_depth_to_color/image_raw"
-DEPTH_INFO_TOPIC = "/camera/camera/aligned_depth_to_color/camera_info"
 
 STATE_PERIOD_NS = 10_000_000
 """Simulated time between joint states, and between ticks of the clock [ns]: 100 Hz."""
@@ -78,10 +70,7 @@ class SimNode(Node):
         self._simulation = Simulation(self._scene_parameters.options)
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", 10)
         self._joint_states = self.create_publisher(JointState, "/joint_states", 50)
-        self._colour = self.create_publisher(Image, COLOUR_TOPIC, SENSOR)
-        self._colour_info = self.create_publisher(CameraInfo, COLOUR_INFO_TOPIC, SENSOR)
-        self._depth = self.create_publisher(Image, DEPTH_TOPIC, SENSOR)
-        self._depth_info = self.create_publisher(CameraInfo, DEPTH_INFO_TOPIC, SENSOR)
+        self._camera = FramePublisher(self)
         self._gripper = GripperServer(self, self._simulation, GRIPPER_ACTION)
         self.create_subscription(JointTrajectory, TRAJECTORY_TOPIC, self._on_trajectory, 10)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -164,12 +153,7 @@ class SimNode(Node):
         if self._settings.lockstep:
             # Between two images nobody acts: the others' clocks go from image to image.
             self._publish_clock()
-        header = encode_header(frame.stamp_ns, CAMERA_FRAME)
-        info = encode_intrinsics(frame.intrinsics, header)
-        self._colour_info.publish(info)
-        self._depth_info.publish(info)
-        self._colour.publish(encode_colour(frame.colour, header))
-        self._depth.publish(encode_depth(frame.depth_m, header))
+        self._camera.publish(frame)
 
     def _remind(self) -> None:
         """Images are best effort and nodes may come late: show again what is waited for."""
@@ -205,18 +189,8 @@ class SimNode(Node):
             return response
         self._reset()
         simulation = self._simulation
-        task = simulation.task
         response.success = True
-        response.message = json.dumps(
-            {
-                "seed": simulation.seed,
-                "stamp_ns": simulation.now_ns,
-                "block_colours": list(simulation.layout.block_colours),
-                "zone_colours": list(simulation.layout.zone_colours),
-                "block": task.block,
-                "zone": task.zone,
-            }
-        )
+        response.message = json.dumps({"stamp_ns": simulation.now_ns, **describe_scene(simulation)})
         return response
 
     def _reset(self) -> None:
@@ -239,36 +213,18 @@ class SimNode(Node):
 
     def _on_report(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         simulation = self._simulation
-        record = simulation.command_record()
-        speed = (
-            np.abs(np.diff(record.positions, axis=0)).max() / (STEP_NS * 1e-9)
-            if len(record.times_s) > 1
-            else 0.0
-        )
         report = {
-            "seed": simulation.seed,
+            **describe_state(simulation),
             "stamp_ns": simulation.now_ns,
             "elapsed_s": seconds_from(simulation.now_ns - self._scene_start_ns),
-            "outcome": simulation.task_outcome().as_dict(),
-            "arm_at_rest": simulation.arm_at_rest,
-            "block_pushed": simulation.block_pushed,
             "frames": self._frame_count,
             "trajectories": self._trajectories,
             "refused": self._refused,
             "late": self._late,
             "latest_by_s": seconds_from(self._latest_ns),
-            "fastest_joint_rad_s": float(speed),
-            "commands_file": "",
         }
-        folder = self.get_parameter("report_folder").value
         try:
-            if folder:
-                path = Path(folder) / f"commands_{simulation.seed}.npz"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                np.savez(
-                    path, times_s=record.times_s, positions=record.positions, joints=np.array(ARM_JOINTS)
-                )
-                report["commands_file"] = str(path)
+            report["commands_file"] = write_commands(simulation, self.get_parameter("report_folder").value)
         except OSError as error:
             response.success, response.message = False, f"cannot write the recorded commands: {error}"
             return response
