@@ -43,10 +43,13 @@ class TraceGrid:
     Attributes:
         points_in_camera: (S + 1, N, 3) float32 [m], camera optical frame of the source image; NaN = invalid.
         pixels: (S + 1, N, 2) float32 [px] in the source image; NaN = invalid.
+        spread: (S + 1, N) float32 [m] how far samples of the same prediction are apart there, see
+            ``runtime.consensus``; NaN = invalid; None where only one sample was drawn.
     """
 
     points_in_camera: NDArray[np.float32]
     pixels: NDArray[np.float32]
+    spread: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         points = np.asarray(self.points_in_camera, dtype=np.float32)
@@ -61,6 +64,13 @@ class TraceGrid:
             )
         object.__setattr__(self, "points_in_camera", points)
         object.__setattr__(self, "pixels", pixels)
+        if self.spread is not None:
+            spread = np.asarray(self.spread, dtype=np.float32)
+            if spread.shape != points.shape[:2]:
+                raise TraceGridError(
+                    f"spread must be {points.shape[:2]} beside these points, got {spread.shape}"
+                )
+            object.__setattr__(self, "spread", spread)
 
     @classmethod
     def from_pixels_and_depth(

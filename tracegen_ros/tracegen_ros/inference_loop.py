@@ -12,7 +12,8 @@ from collections.abc import Callable
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_ros.frame_pairing import FramePair, FramePairing
 
-_JOIN_TIMEOUT_S = 10.0
+LONGEST_GOODBYE_S = 10.0
+"""How long stopping waits for the inference under way [s]."""
 
 
 class InferenceLoop[Frame, Result]:
@@ -44,6 +45,7 @@ class InferenceLoop[Frame, Result]:
         self._instruction = ""
         self._instruction_count = 0
         self._stopping = False
+        self._began_s: float | None = None
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
     @property
@@ -56,17 +58,28 @@ class InferenceLoop[Frame, Result]:
         """Colour images that were never used because newer ones came first."""
         return self._pairing.dropped
 
+    @property
+    def busy_s(self) -> float:
+        """For how long the inference under way has been running [s of wall time]; 0 = there is none."""
+        began_s = self._began_s
+        return 0.0 if began_s is None else time.monotonic() - began_s
+
+    @property
+    def ended(self) -> bool:
+        """The thread is not there: not started, or stopped and done with its last inference."""
+        return not self._thread.is_alive()
+
     def start(self) -> None:
         """Start working; a loop is started once."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Stop after the inference under way; its result is thrown away."""
+    def stop(self, timeout_s: float = LONGEST_GOODBYE_S) -> None:
+        """Stop after the inference under way, whose result is thrown away; see ``ended`` if it does not end in time."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         if self._thread.is_alive():
-            self._thread.join(_JOIN_TIMEOUT_S)
+            self._thread.join(timeout_s)
 
     def add_colour(self, stamp_ns: int, image: Frame) -> None:
         """A colour image arrived."""
@@ -107,8 +120,9 @@ class InferenceLoop[Frame, Result]:
                 if job is None:
                     continue
                 instruction, instruction_count = self._instruction, self._instruction_count
-            started_s = time.monotonic()
+            started_s = self._began_s = time.monotonic()
             result = self._infer(*job, instruction)
+            self._began_s = None
             with self._changed:
                 wanted = instruction_count == self._instruction_count and not self._stopping
                 if wanted:

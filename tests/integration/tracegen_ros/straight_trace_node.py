@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.runtime import TracePrediction
+from tracegen_model.runtime.engine_supervisor import EngineState
+from tracegen_model.runtime.predictor import PredictorStatus
 from tracegen_model.trace_grid import TraceGrid, grid_pixels
 from tracegen_ros.nodes.trace_node import TraceNode
 from tracegen_ros.spinning import run_node
@@ -32,7 +34,8 @@ class StraightPredictor:
         depth: NDArray[np.float32],
         intrinsics: CameraIntrinsics,
         instruction: str,
-        seed: int | None = None,
+        *,
+        stamp_s: float,
     ) -> TracePrediction:
         if "slow" in instruction:
             threading.Event().wait(SLOW_S)
@@ -44,6 +47,16 @@ class StraightPredictor:
         points = starts + steps * np.array([direction * STEP_LENGTH, 0.0, 0.0])
         traces = TraceGrid(points.astype(np.float32), intrinsics.project(points).astype(np.float32))
         return TracePrediction(traces, {"sample": 0.001})
+
+    def warm_up(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    @property
+    def status(self) -> PredictorStatus:
+        return PredictorStatus("straight", "no digest", EngineState(), "")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """``sensor_msgs/PointCloud2`` <-> ``TraceGrid``.
 
 The cloud is organised: one row per step (row 0 is the start), one column per point. Fields x, y, z [m, camera
-optical frame] and u, v [px of the source image] are float32; NaN marks what is invalid.
+optical frame] and u, v [px of the source image] are float32; NaN marks what is invalid. Where several samples were
+drawn there is a sixth field, spread [m]; who looks fields up by name, as PointCloud2 wants it, need not know it.
 """
 
 from __future__ import annotations
@@ -19,26 +20,30 @@ from tracegen_ros.messages.buffers import encode_bytes
 from tracegen_ros.messages.errors import TraceCloudError
 
 FIELDS = ("x", "y", "z", "u", "v")
+SPREAD_FIELD = "spread"
 _FLOAT_BYTES = 4
-_POINT_BYTES = _FLOAT_BYTES * len(FIELDS)
 _NATIVE_BIG_ENDIAN = sys.byteorder == "big"
 
 
 def encode_trace_grid(traces: TraceGrid, header: Header) -> PointCloud2:
     """Cloud of ``traces``; ``header`` is that of the colour image they were predicted from."""
-    values = np.concatenate([traces.points_in_camera, traces.pixels], axis=-1)
+    parts, names = [traces.points_in_camera, traces.pixels], FIELDS
+    if traces.spread is not None:
+        parts, names = [*parts, traces.spread[..., None]], (*FIELDS, SPREAD_FIELD)
+    values = np.concatenate(parts, axis=-1)
     rows, columns = values.shape[:2]
+    point_bytes = _FLOAT_BYTES * len(names)
     return PointCloud2(
         header=header,
         height=rows,
         width=columns,
         fields=[
             PointField(name=name, offset=index * _FLOAT_BYTES, datatype=PointField.FLOAT32, count=1)
-            for index, name in enumerate(FIELDS)
+            for index, name in enumerate(names)
         ],
         is_bigendian=_NATIVE_BIG_ENDIAN,
-        point_step=_POINT_BYTES,
-        row_step=_POINT_BYTES * columns,
+        point_step=point_bytes,
+        row_step=point_bytes * columns,
         data=encode_bytes(values),
         is_dense=bool(np.isfinite(values).all()),
     )
@@ -61,8 +66,10 @@ def decode_trace_grid(cloud: PointCloud2) -> TraceGrid:
             f"{cloud.point_step} bytes but carries {len(cloud.data)} bytes"
         )
     offsets = [_offset(cloud, name) for name in FIELDS]
+    has_spread = any(field.name == SPREAD_FIELD for field in cloud.fields)
+    spread = _columns(cloud, [_offset(cloud, SPREAD_FIELD)])[..., 0] if has_spread else None
     try:
-        return TraceGrid(_columns(cloud, offsets[:3]), _columns(cloud, offsets[3:]))
+        return TraceGrid(_columns(cloud, offsets[:3]), _columns(cloud, offsets[3:]), spread)
     except TraceGridError as error:
         raise TraceCloudError(str(error)) from error
 

@@ -1,7 +1,7 @@
 """``trace_node``: camera images and an instruction in, 3D traces out.
 
 Lifecycle: *configure* loads the model and warms it up, *activate* subscribes and predicts. Inference runs in a thread
-of its own on the newest frame; the executor only moves messages.
+of its own on the newest frame; the executor only moves messages, and watches the inference.
 """
 
 from __future__ import annotations
@@ -22,12 +22,18 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header, String
 
 from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.network.integrators import SamplerError
 from tracegen_model.runtime import CheckpointError, InstructionError, ObservationError, TracePrediction
+from tracegen_model.runtime.consensus import Consensus
+from tracegen_model.runtime.engines import EngineError
+from tracegen_model.runtime.predictor import PredictorStatus
 from tracegen_ros.frame_pairing import FramePair
+from tracegen_ros.heartbeat import Heartbeat
 from tracegen_ros.inference_loop import InferenceLoop
 from tracegen_ros.instruction import InstructionTextError, clean_instruction
 from tracegen_ros.instruction_subscription import subscribe_to_instructions
 from tracegen_ros.latency import LatencyWindow, RateWindow
+from tracegen_ros.library_log import LibraryLog
 from tracegen_ros.messages import (
     CameraInfoError,
     EncodingError,
@@ -44,7 +50,7 @@ from tracegen_ros.messages import (
     nanoseconds_from,
     seconds_from,
 )
-from tracegen_ros.nodes.trace_parameters import TraceParameters
+from tracegen_ros.nodes.trace_parameters import OWN_METHOD, TraceParameters
 from tracegen_ros.parameters import declare_parameters
 from tracegen_ros.qos import LATEST, SENSOR
 from tracegen_ros.spinning import run_node
@@ -66,6 +72,9 @@ class Fault(Enum):
     OLD_FRAME = "old frame"
     BAD_OBSERVATION = "bad observation"
     BAD_INSTRUCTION = "bad instruction"
+    ENGINE_BROKE = "engine broke"
+    INFERENCE_HANGS = "inference hangs"
+    DEADLINE_MISSED = "deadline missed"
     INTERNAL = "internal error"
 
 
@@ -78,10 +87,20 @@ class Predictor(Protocol):
         depth: NDArray[np.float32],
         intrinsics: CameraIntrinsics,
         instruction: str,
-        seed: int | None = None,
+        *,
+        stamp_s: float,
     ) -> TracePrediction:
         """Traces of the grid points of ``colour`` (H, W, 3) and ``depth`` (H, W) [m] under ``instruction``."""
-        ...
+
+    def warm_up(self) -> None:
+        """Predict once."""
+
+    def close(self) -> None:
+        """Let go of what the network runs on."""
+
+    @property
+    def status(self) -> PredictorStatus:
+        """What predicts at the moment; from any thread."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +118,9 @@ def load_predictor(parameters: TraceParameters) -> Predictor:
     """The predictor that the parameters ask for.
 
     Raises:
-        CheckpointError: The checkpoint is missing, corrupt or of another format.
+        CheckpointError: The checkpoint is missing, corrupt or of another format; no engine runs it.
+        EngineError: The engine that was asked for broke while it was loaded.
+        SamplerError: The sampling method does not take these steps.
     """
     from tracegen_model.runtime import TracePredictor
 
@@ -109,6 +130,11 @@ def load_predictor(parameters: TraceParameters) -> Predictor:
         steps=parameters.steps or None,
         seed=parameters.seed,
         engine=parameters.engine,
+        precision=parameters.precision,
+        method=None if parameters.method == OWN_METHOD else parameters.method,
+        samples=parameters.samples,
+        consensus=Consensus(parameters.consensus),
+        warm_start=parameters.warm_start,
     )
 
 
@@ -131,26 +157,41 @@ class TraceNode(LifecycleNode):
         self._arrivals: dict[str, float] = {}
         self._staleness_s: float | None = None
         self._traces_published = 0
+        self._deadline_misses = 0
+        self._last_prediction: TracePrediction | None = None
+        self._library_log = LibraryLog("tracegen_model", self.get_logger())
+        self._loading_since_s: float | None = None
         self._predictor: Predictor | None = None
         self._loop: InferenceLoop[Image, _Prediction] | None = None
         self._subscriptions_in_use: list = []
+        self._active = False
 
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and run it once, so that the first real frame is not the slow one."""
-        started_s = time.monotonic()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._library_log.attach()
+        started_s = self._loading_since_s = time.monotonic()
         try:
-            self._predictor = self._make_predictor(self._settings)
-            self._warm_up(self._predictor)
-        except CheckpointError as error:
+            # The executor is in here: while an engine is built, only another thread can say so.
+            with Heartbeat(self._publish_diagnostics, 1.0 / self._settings.diagnostics_rate_hz):
+                self._predictor = self._make_predictor(self._settings)
+                self._predictor.warm_up()
+        except (CheckpointError, EngineError, SamplerError) as error:
             self.get_logger().fatal(f"cannot load the model {self._settings.model!r}: {error}")
+            self._release_model()
             return TransitionCallbackReturn.FAILURE
+        finally:
+            self._loading_since_s = None
+        status = self._predictor.status
+        for name, reason in status.engine.refused.items():
+            self.get_logger().info(f"engine {name} does not run here: {reason}")
         self.get_logger().info(
-            f"model {self._settings.model} ready after {time.monotonic() - started_s:.2f} s"
+            f"model {status.model} {status.digest} ready after {time.monotonic() - started_s:.2f} s: "
+            f"{status.engine.running}, {status.sampling}"
         )
         self._traces = self.create_publisher(PointCloud2, self._settings.traces_topic, LATEST)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._diagnostic_timer = self.create_timer(
             1.0 / self._settings.diagnostics_rate_hz, self._publish_diagnostics, clock=self._steady_clock
         )
@@ -158,6 +199,12 @@ class TraceNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe, and predict from now on."""
+        if self._loop is not None and not self._loop.ended:
+            self.get_logger().error(
+                f"an inference has been running for {self._loop.busy_s:.1f} s and does not end; "
+                "clean up and configure, to load the model again"
+            )
+            return TransitionCallbackReturn.FAILURE
         parameters = self._settings
         self._arrivals = {"activation": time.monotonic()}
         self._fault = None
@@ -174,6 +221,7 @@ class TraceNode(LifecycleNode):
             *subscribe_to_instructions(self, parameters.instruction_topic, self._on_instruction),
         ]
         self._loop.start()
+        self._active = True
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -185,8 +233,7 @@ class TraceNode(LifecycleNode):
         """Let go of the model."""
         self.destroy_timer(self._diagnostic_timer)
         self.destroy_publisher(self._traces)
-        self.destroy_publisher(self._diagnostics)
-        self._predictor = None
+        self._release_model()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -203,16 +250,18 @@ class TraceNode(LifecycleNode):
         for subscription in self._subscriptions_in_use:
             self.destroy_subscription(subscription)
         self._subscriptions_in_use = []
-        if self._loop is not None:
+        if self._loop is not None and not self._loop.ended:
             self._loop.stop()
-            self._loop = None
+        self._active = False
 
-    @staticmethod
-    def _warm_up(predictor: Predictor) -> None:
-        width, height = 640, 480
-        intrinsics = CameraIntrinsics(600.0, 600.0, (width - 1) / 2, (height - 1) / 2, width, height)
-        colour = np.zeros((height, width, 3), np.uint8)
-        predictor.predict(colour, np.ones((height, width), np.float32), intrinsics, "warm up")
+    def _release_model(self) -> None:
+        self._library_log.detach()
+        self.destroy_publisher(self._diagnostics)
+        # An inference that hangs keeps its engine; whatever comes next has one of its own.
+        if self._predictor is not None and (self._loop is None or self._loop.ended):
+            self._predictor.close()
+        self._predictor = None
+        self._loop = None
 
     # Inputs (executor thread)
 
@@ -273,7 +322,9 @@ class TraceNode(LifecycleNode):
                 return None
             decoded_s = time.monotonic()
             assert self._predictor is not None
-            prediction = self._predictor.predict(colour, depth, intrinsics, instruction)
+            prediction = self._predictor.predict(
+                colour, depth, intrinsics, instruction, stamp_s=seconds_from(pair.stamp_ns)
+            )
         except EncodingError as error:
             self._report(Fault.WRONG_ENCODING, str(error))
         except ImageSizeError as error:
@@ -282,6 +333,8 @@ class TraceNode(LifecycleNode):
             self._report(Fault.BAD_OBSERVATION, str(error))
         except InstructionError as error:
             self._report(Fault.BAD_INSTRUCTION, str(error))
+        except EngineError as error:
+            self._report(Fault.ENGINE_BROKE, str(error))
         except Exception as error:
             self._report(Fault.INTERNAL, f"{type(error).__name__}: {error}")
         else:
@@ -292,6 +345,15 @@ class TraceNode(LifecycleNode):
         return None
 
     def _deliver(self, result: _Prediction) -> None:
+        self._last_prediction = result.prediction
+        age_s = seconds_from(self.get_clock().now().nanoseconds - decode_stamp(result.header.stamp))
+        if age_s > self._settings.deadline_s:
+            self._deadline_misses += 1
+            self._report(
+                Fault.DEADLINE_MISSED,
+                f"traces were ready {age_s:.2f} s after their image, {self._settings.deadline_s:g} s is the limit",
+            )
+            return
         predicted_s = time.monotonic()
         self._traces.publish(encode_trace_grid(result.prediction.traces, result.header))
         published_s = time.monotonic()
@@ -338,9 +400,23 @@ class TraceNode(LifecycleNode):
                 return f"nothing on {topic} for {silent_s:.1f} s"
         return None
 
-    def _health(self) -> tuple[Level, str]:
-        if self._loop is None:
+    def _watch_inference(self, busy_s: float) -> None:
+        """Name an inference that does not end; what it is named for is over when it ends."""
+        if busy_s > self._settings.inference_timeout_s:
+            self._report(Fault.INFERENCE_HANGS, f"an inference has been running for {busy_s:.1f} s")
+        elif self._fault is not None and self._fault[0] is Fault.INFERENCE_HANGS:
+            self._fault = None
+
+    def _health(self, status: PredictorStatus | None) -> tuple[Level, str]:
+        loading_since_s = self._loading_since_s
+        if loading_since_s is not None:
+            return Level.WARN, self._loading(time.monotonic() - loading_since_s)
+        if self._loop is None or not self._active:
             return Level.OK, "inactive"
+        busy_s = self._loop.busy_s
+        if status is not None and status.engine.loading:
+            return Level.ERROR, f"{Fault.ENGINE_BROKE.value}: {self._loading(busy_s)}"
+        self._watch_inference(busy_s)
         missing = self._missing_input(time.monotonic())
         if missing is not None:
             self._report(Fault.NO_CAMERA, missing)
@@ -352,14 +428,33 @@ class TraceNode(LifecycleNode):
             return Level.OK, "waiting for an instruction"
         return Level.OK, "predicting"
 
+    def _loading(self, since_s: float) -> str:
+        last = self._library_log.last
+        return f"loading the model for {since_s:.1f} s" + (f": {last}" if last else "")
+
     def _publish_diagnostics(self) -> None:
-        level, message = self._health()
+        predictor, prediction = self._predictor, self._last_prediction
+        status = None if predictor is None else predictor.status
+        running = None if status is None else status.engine.running
+        level, message = self._health(status)
         values = {
             "model": self._settings.model,
-            "engine": self._settings.engine,
-            "instruction": "" if self._loop is None else self._loop.instruction,
+            "weights": None if status is None else status.digest,
+            "engine": None if running is None else running.name,
+            "engine_device": None if running is None else running.device,
+            "engine_detail": None if running is None else running.detail,
+            "precision": None if running is None else running.precision,
+            "engines_refused": None
+            if status is None
+            else "; ".join(f"{name}: {reason}" for name, reason in status.engine.refused.items()),
+            "sampling": None if status is None else status.sampling,
+            "samples": self._settings.samples,
+            "endpoint_spread_m": None if prediction is None else prediction.endpoint_spread_m,
+            "warm_start": None if prediction is None else prediction.warm_start or "off",
+            "instruction": self._loop.instruction if self._loop is not None and self._active else "",
             "rate_hz": self._rate.rate_hz(time.monotonic()),
             "traces": self._traces_published,
+            "deadline_misses": self._deadline_misses,
             "frames_dropped": 0 if self._loop is None else self._loop.frames_dropped,
             "staleness_s": self._staleness_s,
             "last_error": self._last_error,
