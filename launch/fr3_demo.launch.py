@@ -20,7 +20,11 @@ from launch.actions import (
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
+from tracegen_model.network.integrators import METHODS
+from tracegen_model.runtime.consensus import Consensus
+from tracegen_model.runtime.engines import BEST_ENGINE, BEST_PRECISION, ENGINES
 from tracegen_ros.launching import LaunchError, one_shot, required_node
+from tracegen_ros.nodes.trace_parameters import OWN_METHOD, PRECISIONS
 
 ARGUMENTS = [
     DeclareLaunchArgument(
@@ -63,9 +67,15 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument(
         "engine",
-        default_value="onnxruntime",
-        choices=["onnxruntime", "torch"],
-        description="What runs the network; the full-size network runs on torch",
+        default_value=BEST_ENGINE,
+        choices=[BEST_ENGINE, *ENGINES],
+        description="What runs the network; auto takes the best that works here, and the next one when it breaks",
+    ),
+    DeclareLaunchArgument(
+        "precision",
+        default_value=BEST_PRECISION,
+        choices=[BEST_PRECISION, *PRECISIONS],
+        description="Arithmetic of the network; auto takes the fastest that the engine passes the accuracy gates with",
     ),
     DeclareLaunchArgument(
         "instruction", default_value="", description="What to do first; empty waits for /task_instruction"
@@ -82,6 +92,11 @@ ARGUMENTS = [
         description="The follower may move from the start; auto: in simulation only, a robot waits for the service",
     ),
     DeclareLaunchArgument(
+        "dry_run",
+        default_value="false",
+        description="Show what the robot would do as a ghost (/ghost, TF ghost/...); the robot gets no command",
+    ),
+    DeclareLaunchArgument(
         "lockstep",
         default_value="false",
         description="The simulator waits for the command computed from each image",
@@ -91,6 +106,28 @@ ARGUMENTS = [
     ),
     DeclareLaunchArgument(
         "steps", default_value="0", description="Sampler steps; 0 takes the checkpoint's own number"
+    ),
+    DeclareLaunchArgument(
+        "method",
+        default_value=OWN_METHOD,
+        choices=[OWN_METHOD, *METHODS],
+        description="Sampling method; auto takes the checkpoint's own",
+    ),
+    DeclareLaunchArgument(
+        "samples",
+        default_value="1",
+        description="Samples drawn for each image; with more than one, traces carry their spread",
+    ),
+    DeclareLaunchArgument(
+        "consensus",
+        default_value=Consensus.MEDOID.value,
+        choices=[consensus.value for consensus in Consensus],
+        description="How several samples become one",
+    ),
+    DeclareLaunchArgument(
+        "warm_start",
+        default_value="0.0",
+        description="Flow time that sampling starts from with the previous traces moved on; 0 = always from noise",
     ),
     DeclareLaunchArgument("threads", default_value="1", description="CPU threads of the network"),
     DeclareLaunchArgument(
@@ -123,6 +160,9 @@ LOCKSTEP_LEAD_S = 0.03
 LIVE_LEAD_S = 0.1
 """The same where it does not: commands have to be at the arm before they start, on a busy machine too."""
 
+LONGEST_CONFIGURE_S = 600.0
+"""How long a node may take to configure [s]: TensorRT builds its engines when they are first used on a machine."""
+
 
 def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
     """End the launch with a clear message if a part that was asked for does not exist.
@@ -137,6 +177,8 @@ def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
         )
     if chosen["robot"] == "franky" and switch(chosen, "lockstep"):
         raise LaunchError("lockstep:=true needs robot:=sim: a robot does not wait")
+    if switch(chosen, "dry_run") and switch(chosen, "lockstep"):
+        raise LaunchError("lockstep:=true waits for the robot to be told something: not with dry_run:=true")
     if chosen["viz"] == "rviz":
         try:
             get_package_share_directory("rviz2")
@@ -200,6 +242,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     lockstep = switch(chosen, "lockstep")
     in_simulation = {"use_sim_time": chosen["robot"] == "sim"}
     files = (chosen["parameters"],) if chosen["parameters"] else ()
+    dry_run = switch(chosen, "dry_run")
     calibration = chosen["calibration"] or str(
         Path(get_package_share_directory("ik_controller")) / "urdf" / "calibration" / "sim_camera.yaml"
     )
@@ -248,7 +291,12 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             "model": chosen["model"],
             "engine": chosen["engine"],
             "seed": seed,
+            "precision": chosen["precision"],
+            "method": chosen["method"],
             "steps": number(chosen, "steps", int),
+            "samples": number(chosen, "samples", int),
+            "consensus": chosen["consensus"],
+            "warm_start": number(chosen, "warm_start", float),
             "threads": number(chosen, "threads", int),
         },
         parameter_files=files,
@@ -265,14 +313,19 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         {
             **in_simulation,
             "limits": f"fr3_{chosen['limits']}",
-            "enabled": (chosen["robot"] == "sim" or bool(scene))
+            "enabled": (chosen["robot"] == "sim" or bool(scene) or dry_run)
             if chosen["enabled"] == "auto"
             else switch(chosen, "enabled"),
             "trajectory_topic": chosen["trajectory_topic"],
             "lockstep": lockstep,
             "command_lead_s": LOCKSTEP_LEAD_S if lockstep else LIVE_LEAD_S,
         },
-        parameter_files=files,
+        parameter_files=(*files, str(Path(__file__).with_name("dry_run.yaml"))) if dry_run else files,
+    )
+    ghost = (
+        [required_node("ik_controller", "ghost_node", in_simulation, parameter_files=files)]
+        if dry_run
+        else []
     )
     realsense = (
         [
@@ -312,7 +365,14 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         "trace_follower",
         *(["camera/camera"] if realsense else []),
     )
-    bring_up = one_shot("tracegen_ros", "bring_up", lifecycle_nodes, then=first_instruction)
+    # In a dry run the driver only reads the robot: what is inactive lets no trajectory through.
+    inactive = ("--inactive", "fr3_driver") if dry_run else ()
+    bring_up = one_shot(
+        "tracegen_ros",
+        "bring_up",
+        (*lifecycle_nodes, *inactive, "--timeout", str(LONGEST_CONFIGURE_S)),
+        then=first_instruction,
+    )
     viewer = (
         [
             IncludeLaunchDescription(
@@ -332,6 +392,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         trace_node,
         markers_node,
         follower_node,
+        *ghost,
         bring_up,
         *viewer,
     ]
