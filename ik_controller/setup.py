@@ -32,5 +32,10 @@ setup(
     maintainer_email="maintainers@tracegen-ros.dev",
     description="Traces to motion: follows predicted 3D traces with an FR3 inside its limits.",
     license="Apache-2.0",
-    entry_points={"console_scripts": ["trace_follower_node = ik_controller.nodes.trace_follower_node:main"]},
+    entry_points={
+        "console_scripts": [
+            "ghost_node = ik_controller.nodes.ghost_node:main",
+            "trace_follower_node = ik_controller.nodes.trace_follower_node:main",
+        ]
+    },
 )

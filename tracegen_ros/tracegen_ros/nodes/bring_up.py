@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import rclpy
@@ -38,16 +38,20 @@ class BringUpError(RuntimeError):
     """A node that did not come up."""
 
 
-def bring_up(executor: Executor, node: Node, names: Sequence[str], timeout_s: float) -> None:
+def bring_up(
+    executor: Executor, node: Node, names: Sequence[str], timeout_s: float, inactive: Collection[str] = ()
+) -> None:
     """Bring each of ``names`` to the active state: all are configured first, then all are activated.
 
-    ``node`` asks, and ``executor``, which it was added to, moves the messages.
+    ``node`` asks, and ``executor``, which it was added to, moves the messages. Those of ``inactive`` stay configured.
 
     Raises:
         BringUpError: A node did not answer within ``timeout_s`` [s], or refused a transition.
     """
     for step, transition, needed_state in _STEPS:
         for name in names:
+            if step == "activate" and name in inactive:
+                continue
             if _state(executor, node, name, timeout_s) != needed_state:
                 continue
             request = ChangeState.Request(transition=Transition(id=transition))
@@ -88,6 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of ``ros2 run tracegen_ros bring_up``."""
     parser = argparse.ArgumentParser(prog="bring_up", description="Configure and activate lifecycle nodes.")
     parser.add_argument("nodes", nargs="+", help="names of the nodes, in order")
+    parser.add_argument(
+        "--inactive",
+        action="append",
+        default=[],
+        metavar="NODE",
+        help="configure this one, but leave it inactive",
+    )
     parser.add_argument("--timeout", type=float, default=60.0, help="how long to wait for each answer [s]")
     options = parser.parse_args(remove_ros_args(sys.argv)[1:] if arguments is None else arguments)
     rclpy.init()
@@ -96,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     executor.add_node(node)
     code = EXIT_OK
     try:
-        bring_up(executor, node, options.nodes, options.timeout)
+        bring_up(executor, node, options.nodes, options.timeout, options.inactive)
     except BringUpError as error:
         node.get_logger().fatal(str(error))
         code = EXIT_FAILED
