@@ -38,6 +38,7 @@ setup(
             "trace_markers_node = tracegen_ros.nodes.trace_markers_node:main",
             "camera_pose_node = tracegen_ros.nodes.camera_pose_node:main",
             "bring_up = tracegen_ros.nodes.bring_up:main",
+            "calibrate_camera = tracegen_ros.nodes.calibrate_camera:main",
             "instruct = tracegen_ros.nodes.instruct:main",
         ]
     },

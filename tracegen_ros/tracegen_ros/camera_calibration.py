@@ -8,6 +8,7 @@ rotation: [0.0, 0.0, 0.0, 1.0]         # unit quaternion x, y, z, w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from tracegen_ros.messages import TransformError, rotation_from_quaternion
+from tracegen_ros.messages import TransformError, quaternion_from_rotation, rotation_from_quaternion
 
 _KEYS = ("parent_frame", "child_frame", "translation", "rotation")
 
@@ -60,3 +61,30 @@ def read_camera_calibration(path: str | Path) -> CameraCalibration:
     except (TransformError, TypeError, ValueError) as error:
         raise CalibrationError(f"the camera calibration {path} is no rigid transform: {error}") from error
     return CameraCalibration(str(content["parent_frame"]), str(content["child_frame"]), camera_in_base)
+
+
+def write_camera_calibration(
+    path: str | Path, calibration: CameraCalibration, remarks: Sequence[str] = ()
+) -> None:
+    """Write ``calibration`` to the YAML file ``path``, with ``remarks`` as comments above it.
+
+    Raises:
+        CalibrationError: The file cannot be written, or the pose is no rigid transform.
+    """
+    target = Path(path)
+    x, y, z = calibration.camera_in_base[:3, 3].tolist()
+    try:
+        quaternion = quaternion_from_rotation(calibration.camera_in_base[:3, :3]).tolist()
+        lines = [
+            *(f"# {remark}" for remark in remarks),
+            f"parent_frame: {calibration.parent_frame}",
+            f"child_frame: {calibration.child_frame}",
+            f"translation: [{x:.6f}, {y:.6f}, {z:.6f}]  # x, y, z [m]",
+            f"rotation: [{', '.join(f'{number:.9f}' for number in quaternion)}]  # quaternion x, y, z, w",
+        ]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_suffix(f"{target.suffix}.partial")
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        partial.replace(target)
+    except (OSError, TransformError) as error:
+        raise CalibrationError(f"cannot write the camera calibration {path}: {error}") from error
