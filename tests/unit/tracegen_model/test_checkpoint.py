@@ -14,7 +14,7 @@ from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
 from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
-from tracegen_model.network.nano.onnx_export import export_checkpoint
+from tracegen_model.network.onnx_export import export_checkpoint
 from tracegen_model.network.nano.text_tokens import word_ids
 from tracegen_model.network.samplers import repeat_condition, sample
 from tracegen_model.runtime.engines import EngineRequest, load_engine
@@ -71,7 +71,7 @@ def test_altered_tensors_are_noticed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 99}, "expected format 2"),
+        ({"format": 99}, "expected format 3 or 2"),
         ({"architecture": "giant"}, "no architecture 'giant'"),
         ({"increment_scale": [0.1, 0.2]}, "3 positive numbers"),
         ({"surprise": 1}, "surprise"),

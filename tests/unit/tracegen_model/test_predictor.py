@@ -15,7 +15,7 @@ from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.network.checkpoint import save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
-from tracegen_model.network.nano.onnx_export import export_checkpoint
+from tracegen_model.network.onnx_export import export_checkpoint
 from tracegen_model.runtime import CheckpointError, InstructionError, ObservationError, TracePredictor
 from tracegen_model.runtime.preprocessing import resize_depth
 from tracegen_model.runtime.start_depth import depth_at_pixels
@@ -65,7 +65,7 @@ def test_equal_inputs_give_equal_traces_and_seeds_differ(predictor: TracePredict
 
 def test_every_stage_is_timed(predictor: TracePredictor) -> None:
     latency_s = predictor.predict(COLOUR, DEPTH, CAMERA, "go").latency_s
-    assert set(latency_s) == {"preprocess", "condition", "sample", "lift"}
+    assert set(latency_s) == {"preprocess", "condition", "start", "sample", "lift"}
     assert all(seconds >= 0.0 for seconds in latency_s.values())
 
 
@@ -130,12 +130,12 @@ def copy_of(folder: Path, target: Path) -> Path:
 
 def test_a_damaged_graph_is_noticed(folder: Path, tmp_path: Path) -> None:
     copy = copy_of(folder, tmp_path / "copy")
-    (copy / "sampler.onnx").write_bytes(b"no graph")
-    with pytest.raises(CheckpointError, match=r"sampler\.onnx is damaged"):
-        TracePredictor(copy)
-    (copy / "sampler.onnx").unlink()
-    with pytest.raises(CheckpointError, match=r"sampler\.onnx is missing"):
-        TracePredictor(copy)
+    (copy / "velocity.onnx").write_bytes(b"no graph")
+    with pytest.raises(CheckpointError, match=r"velocity\.onnx is damaged"):
+        TracePredictor(copy, engine="onnxruntime")
+    (copy / "velocity.onnx").unlink()
+    with pytest.raises(CheckpointError, match=r"velocity\.onnx is missing"):
+        TracePredictor(copy, engine="onnxruntime")
 
 
 def test_a_graph_of_another_horizon_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_graph_of_another_horizon_is_refused(folder: Path, tmp_path: Path) -> 
     values["network"]["horizon"] = 16
     (copy / "config.json").write_text(json.dumps(values))
     with pytest.raises(CheckpointError, match=r"should be \(1, 16, 16, 3\).*found \(1, 16, 8, 3\)"):
-        TracePredictor(copy)
+        TracePredictor(copy, engine="onnxruntime")
 
 
 def test_importing_the_runtime_needs_no_torch() -> None:

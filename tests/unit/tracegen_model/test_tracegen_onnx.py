@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 import tokenizers
@@ -130,22 +129,22 @@ def test_the_predictor_gives_the_same_traces_on_both_engines(folder: Path) -> No
     np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
 
-def test_many_samples_share_one_condition_and_the_unrolled_steps_are_those_of_the_single_step(
+def test_many_samples_share_one_condition_and_the_sampler_takes_the_steps_of_the_default_plan(
     folder: Path,
 ) -> None:
     rng = np.random.default_rng(2)
     noise = rng.standard_normal((4, TINY_TRACEGEN.points, TINY_TRACEGEN.horizon, 3), np.float32)
     condition = rng.standard_normal((1, TINY_TRACEGEN.condition_length, TINY_TRACEGEN.width), np.float32)
-    times = np.linspace(0.0, 1.0, STEPS + 1, dtype=np.float32)
-    table = run(folder, "modulation.onnx", time=times[:-1])
-    state = noise
-    for index, length in enumerate(np.diff(times)):
-        given = {"modulation": table[index : index + 1], "step_length": length[None], "condition": condition}
-        state = run(folder, "sampler.onnx", state=state, **given)
-    unrolled = f"sampler_{STEPS}_steps.onnx"
-    together = run(folder, unrolled, state=noise, condition=condition)
-    np.testing.assert_allclose(together, state, atol=1e-5)
-    alone = [run(folder, unrolled, state=sample[None], condition=condition)[0] for sample in noise]
+    plan = CheckpointConfig.load(folder).default_plan
+    assert plan.steps == STEPS
+
+    def velocity(state: np.ndarray, time: float) -> np.ndarray:
+        modulation = run(folder, "modulation.onnx", time=np.array([time], np.float32))
+        return run(folder, "velocity.onnx", state=state, modulation=modulation, condition=condition)
+
+    together = run(folder, "sampler.onnx", noise=noise, condition=condition)
+    np.testing.assert_allclose(together, plan.integrate(velocity, noise), atol=1e-5)
+    alone = [run(folder, "sampler.onnx", noise=sample[None], condition=condition)[0] for sample in noise]
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -177,29 +176,17 @@ def test_the_bundle_names_every_tensor_and_every_file(folder: Path) -> None:
             }
             assert all(described["meaning"] for described in tensors[kind].values())
     assert bundle["tokeniser"]["source"] == HASHED_WORDS
-    assert graphs | {path.name for path in folder.glob("*.weights")} == set(bundle["sha256"])
+    assert {path.name for path in folder.iterdir()} - {"config.json", "bundle.json"} == set(bundle["sha256"])
     assert all(file_digest(folder / name) == digest for name, digest in bundle["sha256"].items())
     assert bundle["sha256"].items() < CheckpointConfig.load(folder).sha256.items()
 
 
-def test_the_unrolled_sampler_stores_no_weights_of_its_own(folder: Path) -> None:
-    one, all_steps = (
-        list(onnx.load(folder / name, load_external_data=False).graph.node)
-        for name in ("sampler.onnx", f"sampler_{STEPS}_steps.onnx")
-    )
-    constants = [sum(node.op_type == "Constant" for node in nodes) for nodes in (one, all_steps)]
-    assert constants[0] == constants[1]
-    assert len(all_steps) - constants[1] == STEPS * (len(one) - constants[0])
-    assert not (folder / f"sampler_{STEPS}_steps.weights").exists()
-    assert (folder / "sampler.weights").stat().st_size > (folder / "sampler.onnx").stat().st_size / 10
-
-
-@pytest.mark.parametrize("name", ["text_encoder.onnx", "vision_encoder.weights"])
+@pytest.mark.parametrize("name", ["text_encoder.onnx", "encoders.safetensors"])
 def test_damaged_files_are_noticed(folder: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     (copy / name).write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=f"{name} is damaged"):
-        TracePredictor(copy)
+        TracePredictor(copy, engine="onnxruntime")
 
 
 def test_predicting_needs_no_torch(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tracegen_model.cli.encoder_options import add_encoder_options, encoder_source
+from tracegen_model.network.integrators import METHODS
 from tracegen_model.runtime.checkpoints import find_checkpoint
 
 
@@ -12,19 +13,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command to ``commands``."""
     parser = commands.add_parser("export", help="write a checkpoint's ONNX graphs and check them")
     parser.add_argument("checkpoint", help="checkpoint's folder, or name of a shipped one")
+    parser.add_argument("--steps", type=int, help="steps of the sampler from now on (default: as they are)")
+    parser.add_argument(
+        "--method", choices=sorted(METHODS), help="its method from now on (default: as it is)"
+    )
     add_encoder_options(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    from tracegen_model.network.checkpoint_config import CheckpointConfig
+    from tracegen_model.network.onnx_export import export_checkpoint
 
-    folder = find_checkpoint(options.checkpoint)
-    if CheckpointConfig.load(folder).architecture == "nano":
-        from tracegen_model.network.nano.onnx_export import export_checkpoint
-
-        export_checkpoint(folder)
-    else:
-        from tracegen_model.network.tracegen.onnx_export import export_tracegen
-
-        export_tracegen(folder, encoder_source(options))
+    export_checkpoint(
+        find_checkpoint(options.checkpoint), encoder_source(options), options.steps, options.method
+    )

@@ -48,7 +48,7 @@ def _train_demo(options: argparse.Namespace) -> None:
     from tracegen_model.evaluation.evaluator import evaluate
     from tracegen_model.network.checkpoint import load_checkpoint
     from tracegen_model.network.checkpoint_config import CONFIG_FILE, WEIGHTS_FILE
-    from tracegen_model.network.nano.onnx_export import export_checkpoint
+    from tracegen_model.network.onnx_export import export_checkpoint
     from tracegen_model.training.overrides import read_run_config
     from tracegen_model.training.run_folder import LATEST
     from tracegen_model.training.start_run import open_data, run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,23 @@ from typing import Any
 import numpy as np
 
 from tracegen_model.network.config_error import NetworkConfigError
+from tracegen_model.network.integrators import METHODS, SamplingPlan
 from tracegen_model.network.presets import NetworkConfig, architecture_of, network_config_from_dict
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 ENCODERS_FILE = "encoders.safetensors"
-CONDITION_ENCODER_FILE = "condition_encoder.onnx"
+VELOCITY_FILE = "velocity.onnx"
 SAMPLER_FILE = "sampler.onnx"
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raised whenever a checkpoint's files change their meaning."""
+
+OLDER_GRAPHS = 2
+"""The format whose tensors are today's, but whose graphs are not: it is read, and has to be exported again."""
+
+GRAPH_SUFFIXES = (".onnx", ".weights")
+"""Endings of the names of exported files."""
 
 
 class CheckpointError(ValueError):
@@ -39,12 +46,14 @@ class CheckpointConfig:
         network: Sizes and options of the network.
         increment_scale: Per-channel scale of the increments (du, dv in fractions of the image, dz in the depth's unit):
             the network works on increments divided by it.
-        sampler_steps: Euler steps to take unless the user says otherwise.
+        sampler_steps: Steps to take unless the user says otherwise.
+        sampler_method: Method to step with unless the user says otherwise, a key of ``integrators.METHODS``.
         clip_increments: Scaled increments were clamped to plus or minus this in training; None = not clamped.
         step_length_m: Hand motion that a step of the trace stands for [m of arc length]; None where that is not known.
         condition_dropout: Share of training samples whose sentence was replaced by the empty one; guidance needs it.
         encoders: Digests of the pretrained encoders that the weights were trained beside, by tower.
         training: How it was made (data, seed, steps, ...), for people.
+        graphs: Files with the weights of each exported graph, by the graph's file.
         sha256: Digests of the files beside ``config.json``.
     """
 
@@ -58,6 +67,8 @@ class CheckpointConfig:
     condition_dropout: float = 0.0
     encoders: Mapping[str, str] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    sampler_method: str = "euler"
+    graphs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sha256: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,11 +83,18 @@ class CheckpointConfig:
             raise CheckpointError(f"condition_dropout must lie in [0, 1), got {self.condition_dropout}")
         if self.sampler_steps < 1:
             raise CheckpointError(f"sampler_steps must be at least 1, got {self.sampler_steps}")
+        if self.sampler_method not in METHODS:
+            raise CheckpointError(f"sampler_method must be {', '.join(METHODS)}, got {self.sampler_method!r}")
 
     @property
     def architecture(self) -> str:
         """Name of the network's architecture."""
         return architecture_of(self.network)
+
+    @property
+    def default_plan(self) -> SamplingPlan:
+        """How noise becomes traces unless the user says otherwise."""
+        return SamplingPlan.of(self.sampler_method, self.sampler_steps, self.network.time_shift)
 
     @classmethod
     def load(cls, folder: Path) -> CheckpointConfig:
@@ -89,10 +107,14 @@ class CheckpointConfig:
             if not isinstance(values, dict):
                 raise CheckpointError(f"{path}: expected an object, found {type(values).__name__}")
             version = values.pop("format", None)
-            if version != FORMAT_VERSION:
+            if version not in (OLDER_GRAPHS, FORMAT_VERSION):
                 raise CheckpointError(
-                    f"{path}: expected format {FORMAT_VERSION}, found {version}; export the checkpoint again"
+                    f"{path}: expected format {FORMAT_VERSION} or {OLDER_GRAPHS}, found {version}; take the version "
+                    "of tracegen-model that wrote it, or train again"
                 )
+            if version == OLDER_GRAPHS:
+                digests = values.get("sha256", {}).items()
+                values["sha256"] = {n: digest for n, digest in digests if not n.endswith(GRAPH_SUFFIXES)}
             values["network"] = network_config_from_dict(values.pop("architecture"), values["network"])
             values["increment_scale"] = tuple(values["increment_scale"])
             return cls(**values)
@@ -111,11 +133,19 @@ class CheckpointConfig:
         part.replace(folder / CONFIG_FILE)
 
     def verify_file(self, folder: Path, name: str) -> Path:
-        """Path of a file of the checkpoint in ``folder``; raises CheckpointError when it is missing or altered."""
+        """Path of a file of the checkpoint in ``folder``.
+
+        Raises:
+            CheckpointError: It is missing or altered, or it is a graph that an older version exported.
+        """
         path = folder / name
+        expected = self.sha256.get(name)
+        if name.endswith(GRAPH_SUFFIXES) and expected is None:
+            raise CheckpointError(
+                f"{folder} has no {name} that this version runs; export it again: tracegen export {folder}"
+            )
         if not path.is_file():
             raise CheckpointError(f"{path} is missing; run `tracegen export` or fetch the checkpoint again")
-        expected = self.sha256.get(name)
         if expected is not None and file_digest(path) != expected:
             raise CheckpointError(
                 f"{path} is damaged: its SHA-256 is not that of {CONFIG_FILE}; fetch the checkpoint again"

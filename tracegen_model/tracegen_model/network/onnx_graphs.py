@@ -1,14 +1,18 @@
-"""Parts of networks as files of ONNX: written by tracing, and checked against torch by ONNX Runtime."""
+"""Parts of networks as ONNX graphs: traced, and checked against torch."""
 
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
@@ -19,78 +23,99 @@ OPSET = 17
 TOLERANCE = 1e-4
 """Largest difference between torch and ONNX Runtime, relative to the outputs' largest magnitude."""
 
+Axes = Mapping[str, Mapping[int, str]]
+"""Names of axes whose size may vary, by tensor and axis."""
+
 
 class ExportError(RuntimeError):
     """An exported graph does not compute what torch computes."""
 
 
-def write_graph(
-    graph: nn.Module,
-    inputs: Sequence[Tensor],
-    path: Path,
-    input_names: Sequence[str],
-    output_names: Sequence[str],
-    dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
-) -> None:
-    """Write ``graph``, traced with ``inputs``, to ``path``.
+@dataclass(frozen=True)
+class TracedGraph:
+    """A part of a network that becomes a graph.
 
-    Args:
-        graph: In evaluation mode.
-        inputs: An example of each input.
-        path: The file.
-        input_names: Names of the inputs.
-        output_names: Names of the outputs.
-        dynamic_axes: Names of the axes whose size may vary, by tensor and axis; all others are fixed.
+    Attributes:
+        file: The graph's file.
+        module: What it computes, in evaluation mode.
+        inputs: Names of its inputs.
+        outputs: Names of its outputs.
+        varying: Axes whose size may vary; all others are fixed.
     """
-    with warnings.catch_warnings():
-        # The exporter that traces is deprecated, but needs no extra package and writes plain, fixed-size graphs.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            graph,
-            tuple(inputs),
-            str(path),
-            input_names=list(input_names),
-            output_names=list(output_names),
-            dynamic_axes=None
-            if dynamic_axes is None
-            else {name: dict(axes) for name, axes in dynamic_axes.items()},
-            opset_version=OPSET,
-            dynamo=False,
-        )
+
+    file: str
+    module: nn.Module
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    varying: Axes = field(default_factory=dict)
+
+    def __call__(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What torch computes, by name, from ``values`` that hold the inputs."""
+        found = self.module(*(values[name] for name in self.inputs))
+        return dict(zip(self.outputs, [found] if isinstance(found, Tensor) else found, strict=True))
+
+    def trace(self, values: Mapping[str, Tensor]) -> onnx.ModelProto:
+        """The graph, traced with the inputs among ``values``.
+
+        Parameters keep their names and layouts, so that they can be found in the checkpoint's tensors: whoever runs the
+        graph folds what is constant.
+        """
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            # The exporter that traces is deprecated, but needs no extra package and writes plain graphs.
+            warnings.simplefilter("ignore")
+            path = Path(folder) / self.file
+            torch.onnx.export(
+                self.module,
+                tuple(values[name] for name in self.inputs),
+                str(path),
+                input_names=list(self.inputs),
+                output_names=list(self.outputs),
+                dynamic_axes={name: dict(axes) for name, axes in self.varying.items()},
+                opset_version=OPSET,
+                dynamo=False,
+                do_constant_folding=False,
+            )
+            model = onnx.load(path)
+        _gather_constants(model.graph)
+        for entry in model.graph.output:
+            varying = self.varying.get(entry.name, {})
+            shape = [varying.get(axis, size) for axis, size in enumerate(self(values)[entry.name].shape)]
+            elements = entry.type.tensor_type.elem_type
+            entry.type.CopyFrom(onnx.helper.make_tensor_type_proto(elements, shape))
+        return model
 
 
-def check_graph(
-    path: Path, names: Sequence[str], inputs: Sequence[Tensor], expected: Sequence[Tensor]
-) -> None:
-    """Raise ExportError unless the graph in ``path`` makes of ``inputs``, called ``names``, what is ``expected``."""
+def _gather_constants(graph: onnx.GraphProto) -> None:
+    """Make initializers of all constant nodes, equal ones once."""
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    same: dict[str, str] = {}
+    kept: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "Constant" or node.attribute[0].name != "value":
+            kept.append(node)
+            continue
+        values = numpy_helper.to_array(node.attribute[0].t)
+        key = (node.attribute[0].t.data_type, values.shape, values.tobytes())
+        same[node.output[0]] = first.setdefault(key, node.output[0])
+        if first[key] == node.output[0]:
+            graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
+    for node in kept:
+        node.input[:] = [same.get(name, name) for name in node.input]
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def check_graph(path: Path, inputs: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Raise ExportError unless the graph in ``path`` makes of ``inputs`` what is ``expected``."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    given = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
-    for output, found, wanted in zip(session.get_outputs(), session.run(None, given), expected, strict=True):
+    given = {entry.name: inputs[entry.name].numpy() for entry in session.get_inputs()}
+    names = [entry.name for entry in session.get_outputs()]
+    for name, found in zip(names, session.run(names, given), strict=True):
+        wanted = expected[name]
         error = float(np.abs(found - wanted.numpy()).max() / max(1.0, float(wanted.abs().max())))
-        logger.info("%s %s: differs from torch by %.1e", path.name, output.name, error)
+        logger.info("%s %s: differs from torch by %.1e", path.name, name, error)
         if not error <= TOLERANCE:
-            raise ExportError(
-                f"{path}: {output.name} differs from torch by {error:.1e}, more than {TOLERANCE:.0e}"
-            )
-
-
-def move_weights_out(path: Path, weights: str, output_shapes: Mapping[str, Sequence[int | str]]) -> None:
-    """Move the tensors of the graph in ``path`` to the file ``weights`` beside it: a graph holds 2 GB at most.
-
-    Numbers that fit in 1 kB stay in the graph.
-
-    Args:
-        path: The graph.
-        weights: Name of the new file.
-        output_shapes: Sizes, or names, of the outputs' axes, which the exporter loses where one of them may vary.
-    """
-    import onnx
-
-    model = onnx.load(path)
-    for entry in model.graph.output:
-        kind = entry.type.tensor_type
-        shape = onnx.helper.make_tensor_type_proto(kind.elem_type, output_shapes[entry.name])
-        entry.type.CopyFrom(shape)
-    onnx.save_model(model, path, save_as_external_data=True, location=weights)
+            raise ExportError(f"{path}: {name} differs from torch by {error:.1e}, more than {TOLERANCE:.0e}")

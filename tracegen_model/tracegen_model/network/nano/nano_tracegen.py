@@ -82,4 +82,5 @@ class NanoTraceGen(TraceNetwork):
 
 def colour_from_bytes(colour: Tensor) -> Tensor:
     """(I, side, side, 3) uint8 to (I, 3, side, side) -1..1."""
-    return colour.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    # Cast first: TensorRT takes bytes as an input only where a cast reads them.
+    return colour.float().permute(0, 3, 1, 2) / 127.5 - 1.0

@@ -1,39 +1,27 @@
-"""Writes a checkpoint's network as two ONNX graphs, and checks them against torch.
-
-``condition_encoder``: colour (1, side, side, 3) uint8, depth (1, side, side) float32 [m], words (1, L) int64
-    -> trace, tokens, modulation (the conditioning), query_points (1, 3, 3) u, v, z of object, zone and hand.
-``sampler``: state (1, points, horizon, 3), time (1,), next_time (1,), trace, tokens, modulation -> next_state,
-    one Euler step of the flow in normalised increments.
-"""
+"""The nano network as ONNX graphs; ``graph_files`` says which there are and what their tensors are."""
 
 from __future__ import annotations
-
-import dataclasses
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tracegen_model.network.checkpoint import load_checkpoint
-from tracegen_model.network.checkpoint_config import (
-    CONDITION_ENCODER_FILE,
-    SAMPLER_FILE,
-    WEIGHTS_FILE,
-    CheckpointConfig,
-    CheckpointError,
-    file_digest,
-)
-from tracegen_model.network.flow import euler_step
+from tracegen_model.network.checkpoint_config import VELOCITY_FILE
+from tracegen_model.network.graph_set import EXAMPLE_SAMPLES, GraphSet
 from tracegen_model.network.nano.conditioning import SUPERVISED_POINTS, Conditioning
 from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.nano.graph_files import (
+    CONDITION,
+    CONDITION_ENCODER_FILE,
+    CONDITION_INPUTS,
+    MEANINGS,
+    QUERY_POINTS,
+)
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
-from tracegen_model.network.onnx_graphs import check_graph, write_graph
+from tracegen_model.network.onnx_graphs import TracedGraph
 
-CONDITION_INPUTS = ("colour", "depth", "words")
-CONDITION_OUTPUTS = ("trace", "tokens", "modulation", "query_points")
-SAMPLER_INPUTS = ("state", "time", "next_time", "trace", "tokens", "modulation")
-SAMPLER_OUTPUTS = ("next_state",)
+EXAMPLE_WORDS = 9
+"""Words of the sentence that the graphs are traced and checked with."""
 
 
 class ConditionEncoderGraph(nn.Module):
@@ -44,72 +32,75 @@ class ConditionEncoderGraph(nn.Module):
         self.network = network
 
     def forward(self, colour: Tensor, depth: Tensor, words: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See the module's docstring."""
+        """Conditioning and query points (1, 3, 3) of (1, side, side, 3) uint8, (1, side, side) [m] and word ids."""
         condition, points = self.network.find_points(colour_from_bytes(colour), depth, words)
         found = points.uvz[:, : len(SUPERVISED_POINTS)]
         return condition.trace, condition.tokens, condition.modulation, found
 
 
-class SamplerGraph(nn.Module):
-    """The part of the network that runs once per Euler step."""
+class VelocityGraph(nn.Module):
+    """The part of the network that runs at every time."""
 
     def __init__(self, network: NanoTraceGen) -> None:
         super().__init__()
         self.network = network
 
     def forward(
-        self,
-        state: Tensor,
-        time: Tensor,
-        next_time: Tensor,
-        trace: Tensor,
-        tokens: Tensor,
-        modulation: Tensor,
+        self, state: Tensor, time: Tensor, trace: Tensor, tokens: Tensor, modulation: Tensor
     ) -> Tensor:
-        """See the module's docstring."""
-        clean = self.network(state, time, Conditioning(trace, tokens, modulation))
-        return euler_step(state, clean, time.view(-1, 1, 1, 1), next_time.view(-1, 1, 1, 1))
+        """(K, points, horizon, 3); time (1,) and the conditioning are those of a single sample."""
+        condition = Conditioning(trace, tokens.expand(state.shape[0], -1, -1), modulation)
+        return self.network.velocity(state, time, condition)
 
 
-def export_checkpoint(folder: Path) -> CheckpointConfig:
-    """Write the ONNX graphs of the checkpoint in ``folder`` beside its tensors; returns the config with their digests.
+def nano_graphs(network: NanoTraceGen) -> GraphSet:
+    """What ``network`` is exported as."""
+    samples = {0: "samples"}
+    return GraphSet(
+        network,
+        (
+            TracedGraph(
+                CONDITION_ENCODER_FILE,
+                ConditionEncoderGraph(network).eval(),
+                CONDITION_INPUTS,
+                (*CONDITION, QUERY_POINTS),
+            ),
+            TracedGraph(
+                VELOCITY_FILE,
+                VelocityGraph(network).eval(),
+                ("state", "time", *CONDITION),
+                ("velocity",),
+                {"state": samples, "velocity": samples},
+            ),
+        ),
+        _examples(network.config),
+        lambda found: Conditioning(*(found[name] for name in CONDITION)),
+        MEANINGS,
+        {
+            "words": {
+                "rules": network.config.word_rules,
+                "length": network.config.text_length,
+                "vocabulary": network.config.vocabulary,
+                "padding_id": 0,
+            }
+        },
+    )
 
-    Raises:
-        CheckpointError: The checkpoint is damaged.
-        ExportError: A graph differs from torch by more than the tolerance.
-    """
-    config, network = load_checkpoint(folder)
-    if not isinstance(network, NanoTraceGen):
-        raise CheckpointError(
-            f"{folder}: expected a network of the architecture nano, found {config.architecture}"
-        )
-    inputs = _example_inputs(network.config)
-    with torch.no_grad():
-        encoder = ConditionEncoderGraph(network).eval()
-        condition = encoder(*inputs)
-        write_graph(encoder, inputs, folder / CONDITION_ENCODER_FILE, CONDITION_INPUTS, CONDITION_OUTPUTS)
-        sampler = SamplerGraph(network).eval()
-        state = torch.randn(
-            1, network.config.points, network.config.horizon, 3, generator=torch.Generator().manual_seed(0)
-        )
-        steps = (state, torch.tensor([0.25]), torch.tensor([0.5]), *condition[:3])
-        write_graph(sampler, steps, folder / SAMPLER_FILE, SAMPLER_INPUTS, SAMPLER_OUTPUTS)
-        check_graph(folder / CONDITION_ENCODER_FILE, CONDITION_INPUTS, inputs, condition)
-        check_graph(folder / SAMPLER_FILE, SAMPLER_INPUTS, steps, (sampler(*steps),))
-    digests = {
-        name: file_digest(folder / name) for name in (WEIGHTS_FILE, CONDITION_ENCODER_FILE, SAMPLER_FILE)
-    }
-    config = dataclasses.replace(config, sha256=digests)
-    config.save(folder)
-    return config
 
-
-def _example_inputs(network: NanoConfig) -> tuple[Tensor, Tensor, Tensor]:
+def _examples(network: NanoConfig) -> dict[str, Tensor]:
+    """An image with holes in its depth, a sentence, noise."""
     rng = np.random.default_rng(0)
     side = network.image_side
     words = np.zeros((1, network.text_length), np.int64)
-    words[0, :9] = rng.integers(1, network.vocabulary, min(9, network.text_length))
+    words[0, :EXAMPLE_WORDS] = rng.integers(1, network.vocabulary, min(EXAMPLE_WORDS, network.text_length))
     depth = rng.uniform(0.5, 1.5, (1, side, side)).astype(np.float32)
     depth[:, : side // 4] = 0.0
     colour = rng.integers(0, 256, (1, side, side, 3), dtype=np.uint8)
-    return torch.from_numpy(colour), torch.from_numpy(depth), torch.from_numpy(words)
+    noise = rng.standard_normal((EXAMPLE_SAMPLES, network.points, network.horizon, 3), dtype=np.float32)
+    return {
+        "colour": torch.from_numpy(colour),
+        "depth": torch.from_numpy(depth),
+        "words": torch.from_numpy(words),
+        "time": torch.tensor([0.25]),
+        "state": torch.from_numpy(noise),
+    }

@@ -5,29 +5,31 @@
 ``text_encoder.onnx``     token_ids, token_mask -> text_tokens; once per sentence
 ``condition.onnx``        image_tokens, text_tokens -> condition; once per image and sentence
 ``modulation.onnx``       time -> modulation; once per time of a sampler, for any number of times together
-``sampler.onnx``          state, modulation, step_length, condition -> next_state; one Euler step of any number of
-                          samples under one condition
-``sampler_N_steps.onnx``  state, condition -> traces; the N default steps of the checkpoint, modulation included
+``velocity.onnx``         state, modulation, condition -> velocity; any number of samples under one condition
+``sampler.onnx``          noise, condition -> traces; the checkpoint's default steps, modulation included
 ========================  ==================================================================================
 
-Weights are in a file beside each graph, ``vision_encoder.weights`` for example; the unrolled sampler shares those of
-the single step. ``bundle.json`` holds the tensors' shapes, types, meanings and units.
+Weights that ``model.safetensors`` or ``encoders.safetensors`` hold stay there; other ones, such as position codes or
+pretrained towers that the checkpoint does not hold itself, are in a file beside the graph, ``vision_encoder.weights``
+for example. ``config.json`` lists the files of each graph, ``bundle.json`` the tensors' shapes, types, meanings and
+units.
 """
 
 from __future__ import annotations
+
+from tracegen_model.network.checkpoint_config import VELOCITY_FILE
 
 VISION_ENCODER_FILE = "vision_encoder.onnx"
 TEXT_ENCODER_FILE = "text_encoder.onnx"
 CONDITION_FILE = "condition.onnx"
 MODULATION_FILE = "modulation.onnx"
-STEP_FILE = "sampler.onnx"
 
 INPUTS: dict[str, tuple[str, ...]] = {
     VISION_ENCODER_FILE: ("colour", "depth", "depth_known"),
     TEXT_ENCODER_FILE: ("token_ids", "token_mask"),
     CONDITION_FILE: ("image_tokens", "text_tokens"),
     MODULATION_FILE: ("time",),
-    STEP_FILE: ("state", "modulation", "step_length", "condition"),
+    VELOCITY_FILE: ("state", "modulation", "condition"),
 }
 """Names of each graph's inputs, in order."""
 
@@ -36,15 +38,12 @@ OUTPUTS: dict[str, str] = {
     TEXT_ENCODER_FILE: "text_tokens",
     CONDITION_FILE: "condition",
     MODULATION_FILE: "modulation",
-    STEP_FILE: "next_state",
+    VELOCITY_FILE: "velocity",
 }
 """Name of each graph's only output."""
 
-UNROLLED_OUTPUT = "traces"
-"""Name of the unrolled sampler's only output."""
-
 MEANINGS: dict[str, str] = {
-    "colour": "RGB image, prepared as `preparation` says; 0..255",
+    "colour": "RGB image, prepared as `preprocessing` says; 0..255",
     "depth": "depth image beside it, in the unit of the training data (metres for robots); 0 = no reading",
     "depth_known": "whether there is a depth image at all; false = `depth` is not looked at",
     "token_ids": "word pieces of the sentence, ended and padded as `tokeniser` says",
@@ -54,19 +53,9 @@ MEANINGS: dict[str, str] = {
     "condition": "all conditioning tokens, those of the image first, as the transformer takes them in",
     "time": "times of the flow, 0 = noise to 1 = data",
     "modulation": "shifts, scales and gates of the transformer's layers at a time",
-    "step_length": "time of the flow from `state` to `next_state`",
     "state": "as `traces`, mixed with noise; at time 0 standard normal noise",
-    "next_state": "`state` after the step",
+    "velocity": "d state / d time",
+    "noise": "standard normal noise of any number of samples",
     "traces": "increments of each point and step (du, dv, dz) divided by increment_scale",
 }
 """What each tensor is."""
-
-
-def unrolled_file(steps: int | str) -> str:
-    """Name of the graph that takes ``steps`` steps; with ``*`` a pattern of all such names."""
-    return f"sampler_{steps}_steps.onnx"
-
-
-def weights_file(graph: str) -> str:
-    """Name of the file with the weights of ``graph``."""
-    return graph.removesuffix(".onnx") + ".weights"

@@ -6,22 +6,17 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from tracegen_model.network.checkpoint_config import (
-    CONDITION_ENCODER_FILE,
-    SAMPLER_FILE,
-    CheckpointError,
-)
+from tracegen_model.network.checkpoint_config import VELOCITY_FILE, CheckpointError
 from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.nano.config import NanoConfig
+from tracegen_model.network.nano.graph_files import CONDITION, CONDITION_ENCODER_FILE, QUERY_POINTS
 from tracegen_model.network.nano.text_tokens import word_ids
 from tracegen_model.runtime.engines.engine import EngineCondition, EngineDescription, EngineRequest
 from tracegen_model.runtime.engines.onnx_session import open_graph
 
-CONDITION_ARRAYS = ("trace", "tokens", "modulation")
-
 
 class OnnxNanoEngine:
-    """Runs ``condition_encoder.onnx`` and ``sampler.onnx`` of a checkpoint.
+    """Runs ``condition_encoder.onnx`` and ``velocity.onnx`` of a checkpoint.
 
     Args:
         request: Which checkpoint, and how.
@@ -45,10 +40,13 @@ class OnnxNanoEngine:
             threads,
             {"colour": (1, side, side, 3), "depth": (1, side, side), "words": (1, network.text_length)},
         )
-        self._sampler = open_graph(
-            folder, config, SAMPLER_FILE, threads, {"state": (1, network.points, network.horizon, 3)}
+        self._velocity = open_graph(
+            folder,
+            config,
+            VELOCITY_FILE,
+            threads,
+            {"state": ("samples", network.points, network.horizon, 3), "time": (1,)},
         )
-
         self._threads = threads
 
     @property
@@ -63,10 +61,10 @@ class OnnxNanoEngine:
         """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
         words = word_ids(instruction, self._network.text_length, self._network.vocabulary)
         outputs = self._encoder.run(
-            [*CONDITION_ARRAYS, "query_points"],
+            [*CONDITION, QUERY_POINTS],
             {"colour": colour[None], "depth": depth[None], "words": words[None]},
         )
-        return EngineCondition(dict(zip(CONDITION_ARRAYS, outputs[:3], strict=True)), outputs[3][0])
+        return EngineCondition(dict(zip(CONDITION, outputs[:3], strict=True)), outputs[3][0])
 
     def sample(
         self, state: NDArray[np.float32], condition: EngineCondition, plan: SamplingPlan
@@ -74,21 +72,10 @@ class OnnxNanoEngine:
         """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
 
         def velocity(state: NDArray[np.float32], time: float) -> NDArray[np.float32]:
-            return np.stack([self._step(sample, time, condition) - sample for sample in state])
+            given = {"state": state, "time": np.array([time], np.float32), **condition.inputs}
+            return np.asarray(self._velocity.run(None, given)[0])
 
         return np.asarray(plan.integrate(velocity, state), np.float32)
 
     def close(self) -> None:
         """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
-
-    def _step(
-        self, state: NDArray[np.float32], time: float, condition: EngineCondition
-    ) -> NDArray[np.float32]:
-        """``state`` (points, horizon, 3) and the velocity at ``time`` added up: a step of length 1."""
-        given = {
-            "state": state[None],
-            "time": np.array([time], np.float32),
-            "next_time": np.array([time + 1.0], np.float32),
-            **condition.inputs,
-        }
-        return np.asarray(self._sampler.run(["next_state"], given)[0][0])

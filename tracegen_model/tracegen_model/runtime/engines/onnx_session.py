@@ -33,6 +33,8 @@ def open_graph(
         CheckpointError: The graph is missing, damaged, or not of these sizes.
     """
     path = config.verify_file(folder, name)
+    for weights in config.graphs.get(name, ()):
+        config.verify_file(folder, weights)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -9,17 +9,19 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
+from tracegen_model.network.checkpoint_config import (
+    VELOCITY_FILE,
+    CheckpointConfig,
+    CheckpointError,
+)
 from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.tracegen.config import TraceGenConfig
 from tracegen_model.network.tracegen.encoder_weights import TOKENISER_FILE, EncoderWeightsError
 from tracegen_model.network.tracegen.graph_files import (
     CONDITION_FILE,
     MODULATION_FILE,
-    STEP_FILE,
     TEXT_ENCODER_FILE,
     VISION_ENCODER_FILE,
-    weights_file,
 )
 from tracegen_model.network.tracegen.tokeniser import PADDING_ID, HashedWords, T5Tokeniser, Tokeniser
 from tracegen_model.runtime.engines.engine import EngineCondition, EngineDescription, EngineRequest
@@ -53,8 +55,6 @@ class OnnxTracegenEngine:
         side, tokens = network.image_side, network.condition_width
 
         def opened(name: str, **inputs: tuple[int | str, ...]) -> onnxruntime.InferenceSession:
-            config.verify_file(folder, name)
-            config.verify_file(folder, weights_file(name))
             return open_graph(folder, config, name, threads, inputs)
 
         self._vision = opened(VISION_ENCODER_FILE, colour=(1, side, side, 3), depth=(1, side, side))
@@ -65,8 +65,8 @@ class OnnxTracegenEngine:
             text_tokens=(1, network.text_length, tokens),
         )
         self._modulation = opened(MODULATION_FILE, time=("times",))
-        self._sampler = opened(
-            STEP_FILE,
+        self._velocity = opened(
+            VELOCITY_FILE,
             state=("samples", network.points, network.horizon, 3),
             condition=(1, network.condition_length, network.width),
         )
@@ -100,10 +100,9 @@ class OnnxTracegenEngine:
             given = {
                 "state": state,
                 "modulation": self._modulation_at(time),
-                "step_length": np.ones(1, np.float32),
                 "condition": condition.inputs,
             }
-            return np.asarray(self._sampler.run(None, given)[0]) - state
+            return np.asarray(self._velocity.run(None, given)[0])
 
         return np.asarray(plan.integrate(velocity, state), np.float32)
 
