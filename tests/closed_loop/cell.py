@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,12 +88,16 @@ class Cell:
     Args:
         check_alive: Called while waiting; raises when the stack is gone.
         emulated: The arm is an emulated robot behind its driver, on the wall's clock.
+        inactive: Nodes that are configured and no more.
     """
 
-    def __init__(self, check_alive: Callable[[], None], *, emulated: bool = False) -> None:
+    def __init__(
+        self, check_alive: Callable[[], None], *, emulated: bool = False, inactive: Collection[str] = ()
+    ) -> None:
         self._check_alive = check_alive
         self.emulated = emulated
-        self._nodes = EMULATED_ROBOT_NODES if emulated else ROBOT_NODES
+        nodes = EMULATED_ROBOT_NODES if emulated else ROBOT_NODES
+        self._nodes = [name for name in nodes if name not in inactive]
         self.node = Node("closed_loop_judge")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
