@@ -86,8 +86,7 @@ class Diversity:
             ),
             (
                 self.accuracy > ENOUGH_ACCURACY,
-                f"accuracy (expected {MILLIMETRES_PER_METRE * self.accuracy:.1f} mm, "
-                f"aim {MILLIMETRES_PER_METRE * ENOUGH_ACCURACY:.0f} mm)",
+                f"accuracy (aim {MILLIMETRES_PER_METRE * ENOUGH_ACCURACY:.0f} mm)",
             ),
         )
         return tuple(words for wanted, words in wants if wanted)

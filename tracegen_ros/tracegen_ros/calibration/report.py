@@ -10,6 +10,9 @@ from tracegen_ros.calibration.board import MILLIMETRES_PER_METRE
 from tracegen_ros.calibration.pose_advice import Diversity, SuggestedPose
 from tracegen_ros.calibration.solution import REFINED, Residual, Solution
 
+UNKNOWN_ACCURACY = 0.02
+"""An expected accuracy above this only says that there are too few poses [m]."""
+
 
 def summary(solution: Solution) -> list[str]:
     """The few lines that go into the calibration file."""
@@ -53,18 +56,23 @@ def report(solution: Solution) -> str:
 
 def advice(found: Diversity, suggestions: Sequence[SuggestedPose]) -> str:
     """What the poses lack, and where to hold the board next."""
+    poses = "1 pose" if found.count == 1 else f"{found.count} poses"
     lines = [
-        f"{found.count} poses, tilt {np.degrees(found.tilt):.0f} deg about the second axis, {found.cells} of 9 parts "
-        f"of the image, {found.nearest:.2f} to {found.farthest:.2f} m away, expected accuracy {_mm(found.accuracy)}"
+        f"{poses}, tilt {np.degrees(found.tilt):.0f} deg about the second axis, {found.cells} of 9 parts of the image, "
+        f"{found.nearest:.2f} to {found.farthest:.2f} m away, expected accuracy {_accuracy(found.accuracy)}"
     ]
     lines.append(
         "still lacking: " + "; ".join(found.lacks) if found.lacks else "these poses do; more do no harm"
     )
     for number, suggestion in enumerate(suggestions, start=1):
         lines.append(
-            f"  {'next' if number == 1 else 'or'}: {suggestion.words} (then {_mm(suggestion.accuracy)})"
+            f"  {'next' if number == 1 else 'or'}: {suggestion.words} (then {_accuracy(suggestion.accuracy)})"
         )
     return "\n".join(lines)
+
+
+def _accuracy(metres: float) -> str:
+    return _mm(metres) if metres < UNKNOWN_ACCURACY else "not known yet"
 
 
 def _residual_line(residual: Residual) -> str:

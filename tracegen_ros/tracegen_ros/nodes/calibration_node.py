@@ -111,7 +111,7 @@ class CalibrationNode(Node):
             self._listener = TransformListener(self._buffer, self)
         else:
             self.create_subscription(JointState, settings.joint_states_topic, self._on_joint_state, 50)
-        self.create_subscription(Image, settings.colour_topic, self._images.append, SENSOR)
+        self.create_subscription(Image, settings.colour_topic, self._on_image, SENSOR)
         self.create_subscription(CameraInfo, settings.camera_info_topic, self._on_camera_info, SENSOR)
         self._preview = self.create_publisher(Image, "~/preview", LATEST)
         self.create_service(Trigger, "~/capture", self._served(self.capture))
@@ -162,6 +162,9 @@ class CalibrationNode(Node):
         return f"written: {self._settings.out}\n" + "\n".join(solved.remarks)
 
     # Inputs
+
+    def _on_image(self, image: Image) -> None:
+        self._images.append(image)
 
     def _on_camera_info(self, info: CameraInfo) -> None:
         try:
