@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from tracegen_model.cli import data, evaluate, export, import_checkpoint, train, train_demo
+from tracegen_model.cli import build_engine, data, evaluate, export, import_checkpoint, train, train_demo
 
-COMMANDS = (data, train, evaluate, export, import_checkpoint, train_demo)
+COMMANDS = (data, train, evaluate, export, build_engine, import_checkpoint, train_demo)
 """Modules of the commands, in the order of the help."""
 
 INTERRUPTED = 130
