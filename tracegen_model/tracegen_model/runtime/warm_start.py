@@ -134,13 +134,13 @@ def _residuals(traces: TraceGrid, depth: NDArray[np.float32]) -> NDArray[np.floa
 def _travelled(residuals: NDArray[np.float64]) -> int:
     """The step (of S + 1, N residuals [m]) at which points are where they should be; at most half of the way."""
     means = np.array([_mean(row) for row in residuals[: (len(residuals) + 1) // 2]])
-    return int(np.argmin(means)) if means.any() else 0
+    return int(np.argmin(np.nan_to_num(means, nan=np.inf)))
 
 
 def _mean(residuals: NDArray[np.float64]) -> float:
-    """Mean residual [m] of those that are known; 0 where none is."""
+    """Mean residual [m] of those that are known; NaN where none is."""
     known = residuals[np.isfinite(residuals)]
-    return float(known.mean()) if known.size else 0.0
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _nearest(there: NDArray[np.float64], starts: NDArray[np.float64]) -> NDArray[np.int64]:
