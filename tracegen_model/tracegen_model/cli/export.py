@@ -17,6 +17,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--method", choices=sorted(METHODS), help="its method from now on (default: as it is)"
     )
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        default=[],
+        choices=("bfloat16", "float16"),
+        help="write the graphs with matrix products in half precision as well, for strongly typed TensorRT",
+    )
     add_encoder_options(parser)
     parser.set_defaults(run=_run)
 
@@ -25,5 +32,9 @@ def _run(options: argparse.Namespace) -> None:
     from tracegen_model.network.onnx_export import export_checkpoint
 
     export_checkpoint(
-        find_checkpoint(options.checkpoint), encoder_source(options), options.steps, options.method
+        find_checkpoint(options.checkpoint),
+        encoder_source(options),
+        options.steps,
+        options.method,
+        options.precision,
     )

@@ -10,10 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tracegen_model.network.bundle import BUNDLE_FILE, write_bundle
@@ -21,24 +19,22 @@ from tracegen_model.network.checkpoint import load_checkpoint
 from tracegen_model.network.checkpoint_config import (
     ENCODERS_FILE,
     SAMPLER_FILE,
-    VELOCITY_FILE,
     WEIGHTS_FILE,
     CheckpointConfig,
     file_digest,
 )
+from tracegen_model.network.checkpoint_graphs import sampler_graph, write_typed_graphs
+from tracegen_model.network.graph_dependencies import STATE
 from tracegen_model.network.graph_set import GraphSet
 from tracegen_model.network.graph_weights import write_graph
 from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.network.nano.onnx_export import nano_graphs
-from tracegen_model.network.onnx_graphs import check_graph
-from tracegen_model.network.presets import NetworkConfig
+from tracegen_model.network.onnx_graphs import check_graph, check_typed_graph
 from tracegen_model.network.samplers import repeat_condition
 from tracegen_model.network.stored_tensors import StoredTensors
 from tracegen_model.network.trace_network import TraceNetwork
-from tracegen_model.network.tracegen.config import TraceGenConfig
-from tracegen_model.network.tracegen.graph_files import MODULATION_FILE
-from tracegen_model.network.unrolled_sampler import NOISE, STATE, TRACES, compose_sampler
+from tracegen_model.network.unrolled_sampler import NOISE, TRACES
 
 if TYPE_CHECKING:
     from tracegen_model.network.tracegen.encoder_weights import EncoderSource
@@ -53,6 +49,7 @@ def export_checkpoint(
     encoders: EncoderSource | None = None,
     steps: int | None = None,
     method: str | None = None,
+    precisions: Iterable[str] = (),
 ) -> CheckpointConfig:
     """Write the graphs of the checkpoint in ``folder``; returns the config with all digests.
 
@@ -64,6 +61,7 @@ def export_checkpoint(
         encoders: Where its pretrained encoders come from; None = where the checkpoint says.
         steps: Steps of the default plan from now on; None = as they are.
         method: Method of the default plan from now on; None = as it is.
+        precisions: Half precisions to write the graphs in as well, see ``write_typed_graphs``.
 
     Raises:
         CheckpointError: The checkpoint is damaged.
@@ -83,7 +81,7 @@ def export_checkpoint(
         work = Path(name)
         for stored in kept:
             _place_beside(folder / stored, work / stored)
-        models, weights = _write_graphs(work, config, graph_set, kept)
+        models, weights, found = _write_graphs(work, config, graph_set, kept)
         graph_set.write_more(work)
         made = {path.name for path in work.iterdir()} - set(kept)
         config = dataclasses.replace(
@@ -92,6 +90,10 @@ def export_checkpoint(
         write_bundle(work, config, models, graph_set.meanings, graph_set.description)
         digests = {**config.sha256, BUNDLE_FILE: file_digest(work / BUNDLE_FILE)}
         config = dataclasses.replace(config, sha256=digests)
+        for precision in precisions:
+            for file in write_typed_graphs(work, config, precision):
+                check_typed_graph(work / file, found, found)
+                made.add(file)
         for old in {path for pattern in GRAPH_FILES for path in folder.glob(pattern)}:
             if old.name not in made:
                 old.unlink()
@@ -99,29 +101,6 @@ def export_checkpoint(
             (work / name).replace(folder / name)
     config.save(folder)
     return config
-
-
-def compose_default_sampler(folder: Path, network: NetworkConfig, plan: SamplingPlan) -> onnx.ModelProto:
-    """The sampler of any plan, from the graphs in ``folder``; see :func:`~unrolled_sampler.compose_sampler`.
-
-    Args:
-        folder: An exported checkpoint.
-        network: Sizes of its network.
-        plan: How noise becomes traces.
-    """
-    import onnxruntime
-
-    def time_itself(time: float) -> dict[str, NDArray[np.float32]]:
-        return {"time": np.array([time], np.float32)}
-
-    if not isinstance(network, TraceGenConfig):
-        return compose_sampler(folder / VELOCITY_FILE, plan, time_itself)
-    session = onnxruntime.InferenceSession(str(folder / MODULATION_FILE), providers=["CPUExecutionProvider"])
-
-    def modulation(time: float) -> dict[str, NDArray[np.float32]]:
-        return {"modulation": np.asarray(session.run(None, time_itself(time))[0])}
-
-    return compose_sampler(folder / VELOCITY_FILE, plan, modulation)
 
 
 def _graph_set(network: TraceNetwork) -> GraphSet:
@@ -137,8 +116,9 @@ def _graph_set(network: TraceNetwork) -> GraphSet:
 
 def _write_graphs(
     work: Path, config: CheckpointConfig, graph_set: GraphSet, stored_files: Iterable[str]
-) -> tuple[dict[str, onnx.ModelProto], dict[str, tuple[str, ...]]]:
-    """Write and check all graphs; they themselves and the files with their weights, by their own files."""
+) -> tuple[dict[str, onnx.ModelProto], dict[str, tuple[str, ...]], dict[str, Tensor]]:
+    """Write and check all graphs; they themselves and the files with their weights by their own files, and the tensors
+    that they were checked with by name."""
     stored = StoredTensors(work, stored_files)
     found = dict(graph_set.examples)
     models, weights = {}, {}
@@ -148,11 +128,11 @@ def _write_graphs(
         outputs = graph(found)
         check_graph(work / graph.file, found, outputs)
         found |= outputs
-    model = models[SAMPLER_FILE] = compose_default_sampler(work, config.network, config.default_plan)
+    model = models[SAMPLER_FILE] = sampler_graph(work, config.network, config.default_plan)
     weights[SAMPLER_FILE] = write_graph(model, work / SAMPLER_FILE, stored, _weights_file(SAMPLER_FILE))
-    traces = _sampled(graph_set, config.default_plan, found)
-    check_graph(work / SAMPLER_FILE, {**found, NOISE: found[STATE]}, {TRACES: traces})
-    return models, weights
+    found |= {NOISE: found[STATE], TRACES: _sampled(graph_set, config.default_plan, found)}
+    check_graph(work / SAMPLER_FILE, found, found)
+    return models, weights, found
 
 
 def _sampled(graph_set: GraphSet, plan: SamplingPlan, found: dict[str, Tensor]) -> Tensor:

@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
+
+from tracegen_model.network.half_precision import emulated
 
 logger = logging.getLogger(__name__)
 
@@ -23,11 +26,14 @@ OPSET = 17
 TOLERANCE = 1e-4
 """Largest difference between torch and ONNX Runtime, relative to the outputs' largest magnitude."""
 
+SMALLEST_COSINE = 0.999
+"""Smallest cosine between the outputs of a half-precision graph and those of torch in float32."""
+
 Axes = Mapping[str, Mapping[int, str]]
 """Names of axes whose size may vary, by tensor and axis."""
 
 
-class ExportError(RuntimeError):
+class ExportError(ValueError):
     """An exported graph does not compute what torch computes."""
 
 
@@ -108,14 +114,39 @@ def _gather_constants(graph: onnx.GraphProto) -> None:
 
 def check_graph(path: Path, inputs: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Raise ExportError unless the graph in ``path`` makes of ``inputs`` what is ``expected``."""
+    for name, found in _run(path, inputs).items():
+        wanted = expected[name].numpy()
+        error = float(np.abs(found - wanted).max() / max(1.0, float(np.abs(wanted).max())))
+        logger.info("%s %s: differs from torch by %.1e", path.name, name, error)
+        if not error <= TOLERANCE:
+            raise ExportError(
+                f"{path.name}: {name} differs from torch by {error:.1e}, more than {TOLERANCE:.0e}"
+            )
+
+
+def check_typed_graph(path: Path, inputs: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Raise ExportError unless the half-precision graph in ``path`` points where float32 does.
+
+    What is checked is the graph with its half-precision numbers multiplied and added in float32, which any CPU can do.
+    """
+    emulation = path.with_name(f"emulated-{path.name}")
+    emulation.write_bytes(emulated(onnx.load(path, load_external_data=False)).SerializeToString())
+    for name, found in _run(emulation, inputs).items():
+        wanted = expected[name].numpy()
+        cosine = float(np.vdot(found, wanted) / (np.linalg.norm(found) * np.linalg.norm(wanted)))
+        logger.info("%s %s: cosine to torch in float32 %.6f", path.name, name, cosine)
+        if not cosine >= SMALLEST_COSINE:
+            raise ExportError(
+                f"{path.name}: the cosine of {name} to torch in float32 is {cosine:.6f}, less than {SMALLEST_COSINE}"
+            )
+    emulation.unlink()
+
+
+def _run(path: Path, inputs: Mapping[str, Tensor]) -> dict[str, NDArray]:
+    """Outputs of the graph in ``path``, by name, on ONNX Runtime's CPU."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     given = {entry.name: inputs[entry.name].numpy() for entry in session.get_inputs()}
     names = [entry.name for entry in session.get_outputs()]
-    for name, found in zip(names, session.run(names, given), strict=True):
-        wanted = expected[name]
-        error = float(np.abs(found - wanted.numpy()).max() / max(1.0, float(wanted.abs().max())))
-        logger.info("%s %s: differs from torch by %.1e", path.name, name, error)
-        if not error <= TOLERANCE:
-            raise ExportError(f"{path}: {name} differs from torch by {error:.1e}, more than {TOLERANCE:.0e}")
+    return dict(zip(names, session.run(names, given), strict=True))

@@ -15,14 +15,19 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from tracegen_model.network.graph_dependencies import (
+    OF_CONDITION,
+    OF_STATE,
+    OF_TIME,
+    STATE,
+    dependencies,
+    needed,
+)
 from tracegen_model.network.graph_weights import read_tensor
 from tracegen_model.network.integrators import SamplingPlan
 
-STATE, NOISE, TRACES = "state", "noise", "traces"
-"""The velocity's input that changes along the flow; the sampler's input in its place, and the sampler's output."""
-
-OF_STATE, OF_TIME, OF_CONDITION = "state", "time", "condition"
-"""What a value of the velocity's graph can depend on."""
+NOISE, TRACES = "noise", "traces"
+"""The sampler's input in the place of the velocity's state, and its output."""
 
 Constants = Mapping[str, NDArray[np.float32]]
 
@@ -46,7 +51,7 @@ class GraphValue:
 
 
 def compose_sampler(
-    velocity: Path, plan: SamplingPlan, inputs_at: Callable[[float], Constants]
+    velocity: onnx.ModelProto, folder: Path, plan: SamplingPlan, inputs_at: Callable[[float], Constants]
 ) -> onnx.ModelProto:
     """The graph that takes ``noise`` and the velocity's remaining inputs to ``traces``.
 
@@ -54,20 +59,19 @@ def compose_sampler(
 
     Args:
         velocity: Graph of the velocity at a ``state``, without subgraphs.
+        folder: Where the files are that it refers to.
         plan: How noise becomes traces.
         inputs_at: Values of the velocity's inputs that say the time; they become part of the graph.
 
     Raises:
         ValueError: The velocity has no input of such a name.
     """
-    model = onnx.load(velocity, load_external_data=False)
     times = set(inputs_at(plan.times[0]))
-    unknown = sorted({STATE, *times} - {entry.name for entry in model.graph.input})
+    unknown = sorted({STATE, *times} - {entry.name for entry in velocity.graph.input})
     if unknown:
-        raise ValueError(f"{velocity} has no input {', '.join(unknown)}")
-    composer = _Composer(model, velocity.parent, times, inputs_at)
-    found = plan.integrate(composer.velocity, composer.value(NOISE))
-    return composer.finish(found)
+        raise ValueError(f"the velocity's graph has no input {', '.join(unknown)}")
+    composer = _Composer(velocity, folder, times, inputs_at)
+    return composer.finish(plan.integrate(composer.velocity, composer.value(NOISE)))
 
 
 class _Composer:
@@ -88,10 +92,11 @@ class _Composer:
         inputs_at: Callable[[float], Constants],
     ) -> None:
         graph = model.graph
-        self._model, self._times, self._inputs_at = model, times, inputs_at
+        self._model = onnx.ModelProto.FromString(model.SerializeToString())
+        self._times, self._inputs_at = times, inputs_at
         self._result = graph.output[0].name
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
-        depends = _dependencies(graph, times)
+        depends = dependencies(graph, times)
         of_node = [(node, depends[node.output[0]]) for node in graph.node]
         self._on_time_alone = [node for node, on in of_node if on <= {OF_TIME}]
         self._on_condition = [node for node, on in of_node if on <= {OF_CONDITION}]
@@ -125,7 +130,7 @@ class _Composer:
             for names in (node.input, node.output):
                 names[:] = [TRACES if name == result.name else name for name in names]
         graph = self._model.graph
-        nodes = _needed(self._nodes, {TRACES})
+        nodes = needed(self._nodes, {TRACES})
         used = {name for node in nodes for name in node.input}
         initializers = [self._weights[name] for name in self._weights if name in used]
         del graph.node[:], graph.value_info[:], graph.initializer[:]
@@ -169,7 +174,7 @@ class _Composer:
 
         given = {entry.name: entry for entry in self._model.graph.input if entry.name in self._times}
         made = [name for name in self._tabulated if name not in given]
-        nodes = _needed(self._on_time_alone, set(made))
+        nodes = needed(self._on_time_alone, set(made))
         used = {name for node in nodes for name in node.input}
         graph = helper.make_graph(
             nodes,
@@ -194,28 +199,6 @@ class _Composer:
             return {name: known[name] for name in self._tabulated}
 
         return tables
-
-
-def _dependencies(graph: onnx.GraphProto, times: set[str]) -> dict[str, set[str]]:
-    """What each value depends on. The shape of the state does not change along the flow: it counts as condition."""
-    depends: dict[str, set[str]] = {tensor.name: set() for tensor in graph.initializer}
-    depends |= {entry.name: {OF_TIME if entry.name in times else OF_CONDITION} for entry in graph.input}
-    depends |= {STATE: {OF_STATE}, "": set()}
-    for node in graph.node:
-        shape_of_state = node.op_type == "Shape" and node.input[0] == STATE
-        on = {OF_CONDITION} if shape_of_state else set().union(*(depends[name] for name in node.input))
-        depends |= {name: on for name in node.output if name}
-    return depends
-
-
-def _needed(nodes: list[onnx.NodeProto], outputs: set[str]) -> list[onnx.NodeProto]:
-    """Those of ``nodes``, in order of computation, that ``outputs`` come from."""
-    asked, needed = set(outputs), []
-    for node in reversed(nodes):
-        if asked.intersection(node.output):
-            asked.update(node.input)
-            needed.append(node)
-    return needed[::-1]
 
 
 def _copies(
