@@ -18,6 +18,11 @@ HAND_YAW = -np.pi / 4
 HAND_TCP = 0.1034
 """The Franka Hand: its turn about the flange's axis [rad], and the distance to its fingertips [m]."""
 
+HAND_MASS = 0.73
+HAND_CENTRE = np.array([-0.01, 0.0, 0.03])
+HAND_INERTIA = np.diag([0.001, 0.0025, 0.0017])
+"""Of the Franka Hand: mass [kg], centre of mass in the flange [m], inertia at the centre of mass [kg m²]."""
+
 _SINGULARITY_DAMPING = 1e-6
 
 
@@ -31,8 +36,11 @@ class ArmModel:
     def __init__(self, urdf: str) -> None:
         self._model = pinocchio.buildModelFromXML(urdf)
         self._model.armature[:] = REFLECTED_INERTIA
-        self._data = self._model.createData()
         self._flange = self._model.getFrameId("link8")
+        flange = self._model.frames[self._flange]
+        hand = pinocchio.Inertia(HAND_MASS, HAND_CENTRE, HAND_INERTIA)
+        self._model.appendBodyToJoint(flange.parentJoint, hand, flange.placement)
+        self._data = self._model.createData()
         self._tool_in_flange = pinocchio.SE3(
             pinocchio.rpy.rpyToMatrix(0.0, 0.0, HAND_YAW), np.array([0.0, 0.0, HAND_TCP])
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from fr3_driver.emulator.arm_model import ArmModel
+from fr3_driver.emulator.arm_model import HAND_CENTRE, HAND_INERTIA, HAND_MASS, ArmModel
 from fr3_driver.emulator.codes import ERROR_COUNT, ControllerMode, GeneratorMode, RobotMode
 from fr3_driver.emulator.layouts import JOINTS, ROBOT_STATE
 
@@ -16,9 +16,6 @@ FloatArray = NDArray[np.float64]
 HOME = (0.0, -np.pi / 4, 0.0, -3 * np.pi / 4, 0.0, np.pi / 2, np.pi / 4)
 """Where the arm stands at first [rad]."""
 
-_HAND_MASS = 0.73
-_HAND_CENTRE = (-0.01, 0.0, 0.03)
-_HAND_INERTIA = (0.001, 0.0, 0.0, 0.0, 0.0025, 0.0, 0.0, 0.0, 0.0017)
 _STANDARD_GRAVITY = 9.81
 
 
@@ -89,9 +86,9 @@ class StateWriter:
         self._hand_in_flange = model.tool_in_flange
         self._message = np.zeros((), ROBOT_STATE)
         self._message["F_T_NE"] = _columns(self._hand_in_flange)
-        self._message["m_ee"] = _HAND_MASS
-        self._message["F_x_Cee"] = _HAND_CENTRE
-        self._message["I_ee"] = _HAND_INERTIA
+        self._message["m_ee"] = HAND_MASS
+        self._message["F_x_Cee"] = HAND_CENTRE
+        self._message["I_ee"] = HAND_INERTIA.flatten("F")
         self._message["O_ddP_O"] = (0.0, 0.0, -_STANDARD_GRAVITY)
 
     def write(self, state: ArmState, message_id: int) -> bytes:

@@ -25,7 +25,7 @@ class ClockMode(StrEnum):
     LOCKSTEP = "lockstep"
 
 
-GRACE_S = {ClockMode.REALTIME: 0.0, ClockMode.SOFT: 0.02, ClockMode.LOCKSTEP: 0.2}
+GRACE_S = {ClockMode.REALTIME: 0.0, ClockMode.SOFT: 0.1, ClockMode.LOCKSTEP: 0.2}
 """How long beyond its end a tick waits for a command [s]."""
 
 DEBT_S = {ClockMode.REALTIME: PERIOD_S, ClockMode.SOFT: 0.05, ClockMode.LOCKSTEP: 0.0}
