@@ -77,7 +77,7 @@ def test_a_budget_given_replaces_the_configs_budget(budget: str) -> None:
         ("objective.condition_dropout=1", "objective.condition_dropout"),
         ("augmentation.hue=2", "augmentation.hue: expected 0 to 0.5"),
         ("preset=huge", "expected one of base, large, nano, found 'huge'"),
-        ("preset=null", "found neither"),
+        ("preset=null", "or objective.distillation.teacher; found none"),
         ("checkpoints.init_from=x", "set preset=null, found preset=base"),
         ("name=a/b", "without slashes"),
     ],

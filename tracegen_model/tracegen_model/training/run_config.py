@@ -126,8 +126,50 @@ class NanoObjectiveConfig:
 
 
 @dataclass(frozen=True)
+class DistillationConfig:
+    """How a network learns to reach in few steps the traces to which its teacher's flow leads in many.
+
+    The student starts as a copy of the teacher, and only its trace transformer is trained: what the teacher makes of
+    image and sentence stays.
+
+    Attributes:
+        teacher: Checkpoint whose flow is learnt: a folder, or the name of a shipped one. null = no distillation.
+        steps: Numbers of Euler steps that the student is trained for; each adds its error to the loss.
+        method: How the teacher's flow is followed: ``euler``, ``midpoint``, ``heun`` or ``adams_bashforth``.
+        teacher_steps: Steps in which it is followed, shifted by the teacher's ``time_shift``.
+        until: Time of the flow at which following ends; the teacher's guess of the traces there is the target. Flows
+            are hardly trained close to t = 1, and what they add there can be mere error.
+        position_weight: Weight of the position error beside the increments' error.
+    """
+
+    teacher: str | None = None
+    steps: list[int] = field(default_factory=lambda: [1, 2])
+    method: Literal["euler", "midpoint", "heun", "adams_bashforth"] = "adams_bashforth"
+    teacher_steps: int = 5
+    until: float = 0.5
+    position_weight: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.teacher == "":
+            raise TrainingConfigError(
+                "objective.distillation.teacher: expected a checkpoint's folder or name, or null, found an empty text"
+            )
+        if not self.steps or min(self.steps) < 1 or len(set(self.steps)) < len(self.steps):
+            raise TrainingConfigError(
+                f"objective.distillation.steps: expected different numbers from 1 up, found {self.steps}"
+            )
+        _require_at_least("objective.distillation.teacher_steps", self.teacher_steps, 1)
+        if not 0.0 < self.until < 1.0:
+            raise TrainingConfigError(
+                f"objective.distillation.until: expected a time between 0 and 1, found {self.until}"
+            )
+        _require_at_least("objective.distillation.position_weight", self.position_weight, 0.0)
+
+
+@dataclass(frozen=True)
 class ObjectiveConfig:
-    """What training minimises. Which of ``flow`` and ``nano`` counts, the network's architecture says.
+    """What training minimises. ``distillation`` counts where it names a teacher; else the network's architecture says
+    which of ``flow`` and ``nano`` does.
 
     Attributes:
         increment_scale: What increments (du, dv in fractions of the image, dz in the depth's unit) are divided by:
@@ -140,6 +182,7 @@ class ObjectiveConfig:
             null = as the checkpoint in fine-tuning, else 0.
         flow: Of the published networks.
         nano: Of the nano network.
+        distillation: Of a teacher's few-step student.
     """
 
     increment_scale: str | list[float] | None = None
@@ -147,6 +190,7 @@ class ObjectiveConfig:
     condition_dropout: float | None = None
     flow: FlowObjectiveConfig = field(default_factory=FlowObjectiveConfig)
     nano: NanoObjectiveConfig = field(default_factory=NanoObjectiveConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
 
     def __post_init__(self) -> None:
         scale = self.increment_scale
@@ -348,7 +392,7 @@ class RunConfig:
 
     Attributes:
         name: Name of the run; its checkpoint carries it.
-        preset: Network preset; null in fine-tuning, where the checkpoint says what its network is.
+        preset: Network preset; null in fine-tuning and distillation, where the checkpoint says what its network is.
         output: Folder of the run; null = runs/NAME.
         seed: Seed of everything that is drawn.
         network: Changes to the preset, by the name of the network config's field.
@@ -385,15 +429,20 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name:
             raise TrainingConfigError(f"name: expected a name without slashes, found {self.name!r}")
-        if self.preset is None and self.checkpoints.init_from is None:
+        start, teacher = self.checkpoints.init_from, self.objective.distillation.teacher
+        if start is not None and teacher is not None:
             raise TrainingConfigError(
-                f"preset: expected one of {', '.join(sorted(PRESETS))}, or checkpoints.init_from to fine-tune; "
-                "found neither"
+                f"checkpoints.init_from: a student starts from its teacher, {teacher}: expected null, found {start}"
             )
-        if self.preset is not None and self.checkpoints.init_from is not None:
+        if self.preset is None and start is None and teacher is None:
             raise TrainingConfigError(
-                f"fine-tuning from {self.checkpoints.init_from} takes the network from there: set preset=null, "
-                f"found preset={self.preset}"
+                f"preset: expected one of {', '.join(sorted(PRESETS))}, or checkpoints.init_from to fine-tune, or "
+                "objective.distillation.teacher; found none"
+            )
+        if self.preset is not None and (start or teacher) is not None:
+            raise TrainingConfigError(
+                f"{'distillation' if teacher else 'fine-tuning'} from {start or teacher} takes the network from there: "
+                f"set preset=null, found preset={self.preset}"
             )
         if self.preset is not None and self.preset not in PRESETS:
             raise TrainingConfigError(

@@ -19,7 +19,7 @@ from tracegen_model.data.split import split_scenes
 from tracegen_model.data.statistics import PUBLISHED_SCALE, increment_scale
 from tracegen_model.data.trace_item import TraceDataset
 from tracegen_model.network.checkpoint import load_checkpoint
-from tracegen_model.network.checkpoint_config import CheckpointConfig
+from tracegen_model.network.checkpoint_config import WEIGHTS_FILE, CheckpointConfig, file_digest
 from tracegen_model.network.config_error import NetworkConfigError
 from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.nano.config import NanoConfig
@@ -27,7 +27,9 @@ from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.network.networks import build_network
 from tracegen_model.network.presets import NetworkConfig, architecture_of, network_config_from_dict, preset
 from tracegen_model.network.trace_network import TraceNetwork
+from tracegen_model.runtime.checkpoints import find_checkpoint
 from tracegen_model.training.objectives.objectives import make_objective
+from tracegen_model.training.objectives.teacher import Teacher, require_same_network
 from tracegen_model.training.ranks import Ranks, join_ranks
 from tracegen_model.training.run_config import DataConfig, EncodersConfig, RunConfig, TrainingConfigError
 from tracegen_model.training.run_folder import CONFIG_FILE, LATEST, RunFolder
@@ -69,7 +71,7 @@ def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
     if ranks.is_main and not resume:
         RunFolder(folder).begin()
     torch.manual_seed(config.seed)
-    start = None if config.checkpoints.init_from is None else Path(config.checkpoints.init_from)
+    start = _start(config)
     if resume and start is not None:
         start = folder / LATEST  # The checkpoint that the run came from need not be there any more.
     known = None if start is None else CheckpointConfig.load(start)
@@ -78,17 +80,21 @@ def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
     if not len(data.validation):
         logger.warning("no validation samples: nothing will say how good the run is on what it has not seen")
     network = _network(config, network_config, start, ranks)
+    teacher = _teacher(config, network_config, ranks)
     checkpoint = _checkpoint(config, network, known, data)
+    if teacher is not None:
+        checkpoint = _with_teacher(config, checkpoint, known if resume else None)
     if isinstance(network, NanoTraceGen) and config.hardware.parallel == "fsdp":
         raise TrainingConfigError(
             "hardware.parallel: the nano network is too small to be spread; expected ddp, found fsdp"
         )
     precision, features = PRECISIONS[config.hardware.precision], _kept_features(config, network)
-    objective = make_objective(network, checkpoint, config.objective, precision, features)
-    if isinstance(network, NanoTraceGen) and config.hardware.channels_last:
-        network.encoder.to(memory_format=torch.channels_last)
-    if config.hardware.compile:
-        _compile(network)
+    objective = make_objective(network, checkpoint, config.objective, precision, features, teacher)
+    for made in (network,) if teacher is None else (network, teacher.network):
+        if isinstance(made, NanoTraceGen) and config.hardware.channels_last:
+            made.encoder.to(memory_format=torch.channels_last)
+        if config.hardware.compile:
+            _compile(made)
     trainer = Trainer(config, data, objective, checkpoint, folder, ranks, resume)
     if ranks.is_main:
         write_settings(config, folder)
@@ -188,6 +194,44 @@ def _network(
     if ranks.is_main:
         ranks.wait()
     return network
+
+
+def _start(config: RunConfig) -> Path | None:
+    """Checkpoint whose weights the run starts from; None = random ones."""
+    if config.objective.distillation.teacher is not None:
+        return find_checkpoint(config.objective.distillation.teacher)
+    return None if config.checkpoints.init_from is None else Path(config.checkpoints.init_from)
+
+
+def _teacher(config: RunConfig, student: NetworkConfig, ranks: Ranks) -> Teacher | None:
+    """The teacher of a distillation; None where there is none."""
+    distillation = config.objective.distillation
+    if distillation.teacher is None:
+        return None
+    if config.hardware.parallel == "fsdp":
+        raise TrainingConfigError(
+            "hardware.parallel: a student's frozen parts cannot be spread; expected ddp, found fsdp"
+        )
+    folder = find_checkpoint(distillation.teacher)
+    checkpoint = CheckpointConfig.load(folder)
+    require_same_network(checkpoint, folder, student)
+    return Teacher(_network(config, checkpoint.network, folder, ranks), distillation)
+
+
+def _with_teacher(
+    config: RunConfig, checkpoint: CheckpointConfig, resumed: CheckpointConfig | None
+) -> CheckpointConfig:
+    """``checkpoint`` that says whose student it is; a run that goes on needs the teacher that it began with."""
+    assert config.objective.distillation.teacher is not None
+    folder = find_checkpoint(config.objective.distillation.teacher)
+    teacher = CheckpointConfig.load(folder)
+    named = {"name": teacher.name, "sha256": file_digest(folder / WEIGHTS_FILE)}
+    if resumed is not None and resumed.training.get("teacher") != named:
+        raise TrainingConfigError(
+            f"objective.distillation.teacher: the run was started with another teacher than {folder}: expected "
+            f"{resumed.training.get('teacher')}, found {named}"
+        )
+    return dataclasses.replace(checkpoint, training={**checkpoint.training, "teacher": named})
 
 
 def _checkpoint(

@@ -44,12 +44,7 @@ class NanoObjective(Objective):
     ) -> None:
         super().__init__(network, increment_scale, clip_increments, condition_dropout, autocast)
         self._config = config
-        weights = torch.ones(len(PointKind))
-        weights[PointKind.HAND] = config.hand_weight
-        weights[PointKind.ARM] = config.arm_weight
-        weights[PointKind.TARGET_OBJECT] = config.object_weight
-        weights[PointKind.OTHER_OBJECT] = config.object_weight
-        self.register_buffer("kind_weights", weights, persistent=False)
+        self.register_buffer("kind_weights", point_weights(config), persistent=False)
 
     def totals(self, batch: TrainingBatch) -> Tensor:
         """(5,) sum of the points' weights, samples that show each of object, zone and hand, and places seen."""
@@ -81,6 +76,16 @@ class NanoObjective(Objective):
         names = [f"heat_{name}" for name in SUPERVISED_POINTS]
         terms = {"traces": traces, **dict(zip(names, heat, strict=True)), "place": places}
         return Losses(loss, {name: term.detach() for name, term in terms.items()}, per_sample.detach())
+
+
+def point_weights(config: NanoObjectiveConfig) -> Tensor:
+    """(kinds,) weight of a point in the trace loss by what it lies on, see ``episode.PointKind``."""
+    weights = torch.ones(len(PointKind))
+    weights[PointKind.HAND] = config.hand_weight
+    weights[PointKind.ARM] = config.arm_weight
+    weights[PointKind.TARGET_OBJECT] = config.object_weight
+    weights[PointKind.OTHER_OBJECT] = config.object_weight
+    return weights
 
 
 def point_errors(points: QueryPoints, target_uvz: Tensor, cell_places: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,13 +6,16 @@ from collections.abc import Callable
 
 import torch
 
+from tracegen_model.data.episode import PointKind
 from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.network.trace_network import TraceNetwork
+from tracegen_model.training.objectives.distillation_objective import DistillationObjective
 from tracegen_model.training.objectives.flow_objective import FlowObjective
-from tracegen_model.training.objectives.nano_objective import NanoObjective
+from tracegen_model.training.objectives.nano_objective import NanoObjective, point_weights
 from tracegen_model.training.objectives.objective import Objective
+from tracegen_model.training.objectives.teacher import Teacher
 from tracegen_model.training.run_config import ObjectiveConfig
 
 
@@ -22,6 +25,7 @@ def make_objective(
     config: ObjectiveConfig,
     autocast: torch.dtype = torch.float32,
     add_features: Callable[[ImageBatch], ImageBatch] | None = None,
+    teacher: Teacher | None = None,
 ) -> Objective:
     """What is minimised in ``network``.
 
@@ -31,6 +35,7 @@ def make_objective(
         config: Settings of the objective itself.
         autocast: Type that the network computes in.
         add_features: See :class:`FlowObjective`.
+        teacher: What ``network`` is a student of; None = it learns from the data.
     """
     shared = (
         checkpoint.increment_scale,
@@ -38,6 +43,10 @@ def make_objective(
         checkpoint.condition_dropout,
         autocast,
     )
+    if teacher is not None:
+        nano = isinstance(network, NanoTraceGen)
+        weights = point_weights(config.nano) if nano else torch.ones(len(PointKind))
+        return DistillationObjective(network, *shared, config.distillation, teacher, weights, add_features)
     if isinstance(network, NanoTraceGen):
         return NanoObjective(network, *shared, config.nano)
     return FlowObjective(network, *shared, config.flow, add_features)
