@@ -38,9 +38,6 @@ from tracegen_model.trace_grid import TraceGrid
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_METHOD = "euler"
-"""Sampling method unless the user says otherwise."""
-
 MAX_INSTRUCTION_LENGTH = 1000
 """Characters that an instruction may have."""
 
@@ -102,7 +99,7 @@ class TracePredictor:
         engine: What runs the network, "auto" or a key of ``engines.ENGINES``. With "auto", the next best takes over
             when one breaks.
         precision: "auto", or one that the engine offers.
-        method: A key of ``integrators.METHODS``; None = ``DEFAULT_METHOD``.
+        method: A key of ``integrators.METHODS``; None = what the checkpoint recommends.
         samples: Number of samples K drawn from one condition.
         consensus: How several samples become one.
         warm_start: Flow time in (0, 1) that predictions start from with the previous one moved on, see ``warm_start``;
@@ -139,7 +136,9 @@ class TracePredictor:
                 "set warm_start to 0"
             )
         self._plan = SamplingPlan.of(
-            method or DEFAULT_METHOD, steps or self._config.sampler_steps, self._config.network.time_shift
+            method or self._config.sampler_method,
+            steps or self._config.sampler_steps,
+            self._config.network.time_shift,
         )
         self._seed = seed
         self._samples = samples
