@@ -1,7 +1,7 @@
 """Further graphs from those of an exported checkpoint: samplers of other plans, and graphs in half precision.
 
-Needs no torch. The graphs that are returned refer to weights by the names of files in the checkpoint's folder: who builds
-from a graph's bytes must say the path of a graph in that folder too.
+Needs no torch. The graphs that are returned refer to weights by the names of files in the checkpoint folder: who builds
+from the bytes of a graph must say the path of a graph in that folder too.
 """
 
 from __future__ import annotations

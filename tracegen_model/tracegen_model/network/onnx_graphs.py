@@ -13,9 +13,10 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import numpy_helper
 from torch import Tensor, nn
 
+from tracegen_model.network.fusable_gelu import fusable_gelu
+from tracegen_model.network.graph_folding import fold_indices, gather_constants
 from tracegen_model.network.half_precision import emulated
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ class TracedGraph:
         Parameters keep their names and layouts, so that they can be found in the checkpoint's tensors: whoever runs the
         graph folds what is constant.
         """
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), fusable_gelu(OPSET):
             # The exporter that traces is deprecated, but needs no extra package and writes plain graphs.
             warnings.simplefilter("ignore")
             path = Path(folder) / self.file
@@ -82,34 +83,14 @@ class TracedGraph:
                 do_constant_folding=False,
             )
             model = onnx.load(path)
-        _gather_constants(model.graph)
+        gather_constants(model.graph)
+        fold_indices(model)
         for entry in model.graph.output:
             varying = self.varying.get(entry.name, {})
             shape = [varying.get(axis, size) for axis, size in enumerate(self(values)[entry.name].shape)]
             elements = entry.type.tensor_type.elem_type
             entry.type.CopyFrom(onnx.helper.make_tensor_type_proto(elements, shape))
         return model
-
-
-def _gather_constants(graph: onnx.GraphProto) -> None:
-    """Make initializers of all constant nodes, equal ones once."""
-    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
-    same: dict[str, str] = {}
-    kept: list[onnx.NodeProto] = []
-    for node in graph.node:
-        if node.op_type != "Constant" or node.attribute[0].name != "value":
-            kept.append(node)
-            continue
-        values = numpy_helper.to_array(node.attribute[0].t)
-        key = (node.attribute[0].t.data_type, values.shape, values.tobytes())
-        same[node.output[0]] = first.setdefault(key, node.output[0])
-        if first[key] == node.output[0]:
-            graph.initializer.append(numpy_helper.from_array(values, node.output[0]))
-    for node in kept:
-        node.input[:] = [same.get(name, name) for name in node.input]
-    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
-    del graph.node[:]
-    graph.node.extend(nodes)
 
 
 def check_graph(path: Path, inputs: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

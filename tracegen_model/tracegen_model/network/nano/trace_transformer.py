@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tracegen_model.network.nano.conditioning import Conditioning
+from tracegen_model.network.nano.conditioning import SUPERVISED_POINTS, Conditioning
 from tracegen_model.network.nano.config import NanoConfig
 from tracegen_model.network.trace_patches import patchify, unpatchify
 
@@ -56,28 +56,29 @@ class TraceTransformer(nn.Module):
             _sinusoid(time * TIME_SCALE, self._config.modulation_width).to(condition.modulation.dtype)
         )
         modulation = F.silu(modulation + condition.modulation)
-        trace = condition.trace.repeat(1, self._config.frame_groups, 1)
-        tokens = (
-            self.to_tokens(patchify(noisy, self._config).to(trace.dtype))
-            + trace
-            + self.places.to(trace.dtype)
-        )
-        given = condition.tokens.shape[1]
-        joint = torch.cat([condition.tokens.to(tokens.dtype), tokens], dim=1)
-        for block in self.blocks:
-            joint = block(joint, given, modulation)
+        placed = condition.trace.repeat(1, self._config.frame_groups, 1)
+        placed = placed + self.places.to(placed.dtype)
+        trace = self.to_tokens(patchify(noisy, self._config).to(placed.dtype)) + placed
+        given = condition.tokens.to(trace.dtype)
+        for index, block in enumerate(self.blocks):
+            trace, given = block(trace, given, modulation, last=index == len(self.blocks) - 1)
         shift, scale = self.norm_out(modulation)[:, None].chunk(2, dim=-1)
-        out = self.norm(joint[:, given:]) * (1.0 + scale) + shift
-        return unpatchify(self.to_traces(out), self._config)
+        return unpatchify(self.to_traces(self.norm(trace) * (1.0 + scale) + shift), self._config)
 
 
 class JointBlock(nn.Module):
-    """Attention and feed-forward over [conditioning, trace] tokens, each stream with its own shift, scale and gate."""
+    """Attention and feed-forward over conditioning and trace tokens, each stream with its own shift, scale and gate.
+
+    The streams are joined for the attention only: each time costs as much as a layer norm.
+    """
 
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         width = config.width
-        self._heads = config.heads
+        self._heads, self._width = config.heads, width
+        self._trace_tokens = config.frame_groups * config.patches
+        given_tokens = config.text_length + len(SUPERVISED_POINTS) + config.free_points
+        self._tokens = given_tokens + self._trace_tokens
         self.norm_attention = nn.LayerNorm(width)
         self.modulate_attention = nn.Linear(config.modulation_width, 6 * width)
         self.qkv = nn.Linear(width, 3 * width)
@@ -92,21 +93,46 @@ class JointBlock(nn.Module):
         _initialise_modulation(self.modulate_attention, gates=(2, 5))
         _initialise_modulation(self.modulate_feed_forward, gates=(2, 5))
 
-    def forward(self, joint: Tensor, given: int, modulation: Tensor) -> Tensor:
-        """Another round over ``joint`` (B, given + trace tokens, width), the first ``given`` being conditioning."""
-        shift, scale, gate = _per_token(self.modulate_attention(modulation), given, joint.shape[1])
-        joint = joint + gate * self._attend(self.norm_attention(joint) * (1.0 + scale) + shift)
-        shift, scale, gate = _per_token(self.modulate_feed_forward(modulation), given, joint.shape[1])
-        return joint + gate * self.feed_forward(self.norm_feed_forward(joint) * (1.0 + scale) + shift)
+    def forward(
+        self, trace: Tensor, given: Tensor, modulation: Tensor, last: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Trace tokens (B, N, width) and conditioning tokens (B, L, width) after the block.
 
-    def _attend(self, tokens: Tensor) -> Tensor:
-        batch, length, width = tokens.shape
-        qkv = self.qkv(tokens).view(batch, length, 3, self._heads, width // self._heads)
+        Args:
+            trace: Trace tokens.
+            given: Conditioning tokens.
+            modulation: (B, modulation_width).
+            last: Nobody reads the conditioning tokens after this block; they come back as they are.
+        """
+        for_trace, for_given = self._roles(self.modulate_attention(modulation))
+        norm = self.norm_attention
+        joint = torch.cat([_modulated(norm(given), for_given), _modulated(norm(trace), for_trace)], dim=1)
+        found = self._attend(joint, skip=self._tokens - self._trace_tokens if last else 0)
+        trace = _gated(trace, found[:, -self._trace_tokens :], for_trace)
+        if not last:
+            given = _gated(given, found[:, : -self._trace_tokens], for_given)
+
+        for_trace, for_given = self._roles(self.modulate_feed_forward(modulation))
+        norm = self.norm_feed_forward
+        trace = _gated(trace, self.feed_forward(_modulated(norm(trace), for_trace)), for_trace)
+        if not last:
+            given = _gated(given, self.feed_forward(_modulated(norm(given), for_given)), for_given)
+        return trace, given
+
+    def _roles(self, modulation: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 2 * 3 * width) as shift, scale and gate (B, 3, width) of trace tokens and of conditioning tokens."""
+        of_streams = modulation.view(-1, 2, 3, self._width)
+        return of_streams[:, 0], of_streams[:, 1]
+
+    def _attend(self, tokens: Tensor, skip: int) -> Tensor:
+        """What the tokens after the first ``skip`` find in all ``tokens`` (B, L, width)."""
+        width, heads = self._width, self._heads
+        qkv = self.qkv(tokens).view(-1, self._tokens, 3, heads, width // heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        q, k = self.norm_q(q).to(v.dtype), self.norm_k(k).to(v.dtype)
-        logits = (q @ k.transpose(2, 3)) * (width // self._heads) ** -0.5
+        q, k = self.norm_q(q[:, :, skip:]).to(v.dtype), self.norm_k(k).to(v.dtype)
+        logits = (q @ k.transpose(2, 3)) * (width // heads) ** -0.5
         attended = torch.softmax(logits, dim=-1).to(v.dtype) @ v
-        return self.out(attended.transpose(1, 2).reshape(batch, length, width))
+        return torch.as_tensor(self.out(attended.transpose(1, 2).reshape(-1, self._tokens - skip, width)))
 
 
 def sin_cos_positions(width: int, frame_groups: int, side: int) -> Tensor:
@@ -128,14 +154,14 @@ def _sinusoid(values: Tensor, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
-def _per_token(modulation: Tensor, given: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, 6 width) as shift, scale and gate (B, length, width): three of trace tokens, three of the given ones."""
-    parts = modulation[:, None].chunk(6, dim=-1)
-    shift, scale, gate = (
-        torch.cat([parts[i + 3].expand(-1, given, -1), parts[i].expand(-1, length - given, -1)], dim=1)
-        for i in range(3)
-    )
-    return shift, scale, gate
+def _modulated(tokens: Tensor, roles: Tensor) -> Tensor:
+    """tokens (1 + scale) + shift, with shift and scale the first of ``roles`` (B, 3, width)."""
+    return tokens * (1.0 + roles[:, 1:2]) + roles[:, 0:1]
+
+
+def _gated(tokens: Tensor, change: Tensor, roles: Tensor) -> Tensor:
+    """tokens + gate * change, with the gate the last of ``roles`` (B, 3, width)."""
+    return tokens + roles[:, 2:3] * change
 
 
 def _initialise_modulation(layer: nn.Linear, gates: tuple[int, ...]) -> None:
