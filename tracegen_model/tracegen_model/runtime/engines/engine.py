@@ -123,9 +123,13 @@ class EngineKind:
         precisions: Those that it offers, the default first.
         why_unavailable: What this machine lacks to run it, with what to do about it; None when nothing is missing.
         load: Makes an engine; raises CheckpointError when the checkpoint's files do not suit it.
+        why_not_best: Why ``auto`` passes over it on this machine although it runs; None when it does not.
+        why_no_precision: What this machine lacks for one of the precisions; None when nothing is missing.
     """
 
     name: str
     precisions: tuple[str, ...]
     why_unavailable: Callable[[], str | None]
     load: Callable[[EngineRequest], Engine]
+    why_not_best: Callable[[], str | None] = lambda: None
+    why_no_precision: Callable[[str], str | None] = lambda precision: None

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
-from tracegen_model.network.checkpoint_config import (
-    VELOCITY_FILE,
-    CheckpointConfig,
-    CheckpointError,
-)
-from tracegen_model.network.integrators import SamplingPlan
+from tracegen_model.network.checkpoint_config import CheckpointError
 from tracegen_model.network.tracegen.config import TraceGenConfig
-from tracegen_model.network.tracegen.encoder_weights import TOKENISER_FILE, EncoderWeightsError
 from tracegen_model.network.tracegen.graph_files import (
     CONDITION_FILE,
     MODULATION_FILE,
     TEXT_ENCODER_FILE,
     VISION_ENCODER_FILE,
 )
-from tracegen_model.network.tracegen.tokeniser import PADDING_ID, HashedWords, T5Tokeniser, Tokeniser
-from tracegen_model.runtime.engines.engine import EngineCondition, EngineDescription, EngineRequest
-from tracegen_model.runtime.engines.onnx_session import open_graph
+from tracegen_model.network.tracegen.tokeniser import PADDING_ID
+from tracegen_model.runtime.engines.checkpoint_tokeniser import checkpoint_tokeniser
+from tracegen_model.runtime.engines.engine import EngineCondition, EngineRequest
+from tracegen_model.runtime.engines.onnx_checkpoint import OnnxCheckpoint
+from tracegen_model.runtime.engines.onnx_engine import OnnxEngine
 
 REMEMBERED_SENTENCES = 64
 """Sentences whose tokens are kept; 0.4 MB each at the published size."""
@@ -34,95 +30,53 @@ REMEMBERED_TIMES = 256
 """Times whose modulation is kept; 0.2 MB each at the published size."""
 
 
-class OnnxTracegenEngine:
-    """Runs the graphs of a checkpoint of the published network; sentences and times are encoded once and remembered.
+class OnnxTracegenEngine(OnnxEngine):
+    """Sentences and times are encoded once and remembered.
 
     Args:
         request: Which checkpoint, and how.
+        checkpoint: Opens its graphs.
 
     Raises:
-        CheckpointError: A graph or its weights are missing, damaged, or not of the sizes that the config says; the
-            tokeniser cannot be read; or the checkpoint is of another architecture.
+        CheckpointError: A graph or its weights are missing, damaged, or not of the sizes that the config says; or the
+            tokeniser cannot be read.
     """
 
-    def __init__(self, request: EngineRequest) -> None:
-        folder, config, threads = request.folder, request.config, request.threads
-        network = config.network
+    def __init__(self, request: EngineRequest, checkpoint: OnnxCheckpoint) -> None:
+        network = request.config.network
         if not isinstance(network, TraceGenConfig):
             raise CheckpointError(
-                f"{folder}: expected a network of the architecture tracegen, found {config.architecture}"
+                f"{request.folder}: expected a network of the architecture tracegen, found "
+                f"{request.config.architecture}"
             )
+        super().__init__(request, checkpoint)
         side, tokens = network.image_side, network.condition_width
-
-        def opened(name: str, **inputs: tuple[int | str, ...]) -> onnxruntime.InferenceSession:
-            return open_graph(folder, config, name, threads, inputs)
-
-        self._vision = opened(VISION_ENCODER_FILE, colour=(1, side, side, 3), depth=(1, side, side))
-        self._text = opened(TEXT_ENCODER_FILE, token_ids=(1, network.text_length))
-        self._condition = opened(
+        self._vision = checkpoint.open(VISION_ENCODER_FILE, colour=(1, side, side, 3), depth=(1, side, side))
+        self._text = checkpoint.open(TEXT_ENCODER_FILE, token_ids=(1, network.text_length))
+        self._condition = checkpoint.open(
             CONDITION_FILE,
             image_tokens=(1, network.image_tokens, tokens),
             text_tokens=(1, network.text_length, tokens),
         )
-        self._modulation = opened(MODULATION_FILE, time=("times",))
-        self._velocity = opened(
-            VELOCITY_FILE,
-            state=("samples", network.points, network.horizon, 3),
-            condition=(1, network.condition_length, network.width),
-        )
-        self._tokeniser = _tokeniser(folder, config, network)
+        self._modulation = checkpoint.open(MODULATION_FILE, time=("times",))
+        self._tokeniser = checkpoint_tokeniser(request.folder, request.config, network)
         self._text_tokens = lru_cache(REMEMBERED_SENTENCES)(self._encode)
         self._modulation_at = lru_cache(REMEMBERED_TIMES)(self._modulate)
-
-        self._threads = threads
-
-    @property
-    def description(self) -> EngineDescription:
-        """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
-        version = f"ONNX Runtime {onnxruntime.__version__}"
-        return EngineDescription("onnxruntime", f"CPU, threads: {self._threads}", "float32", version)
 
     def condition(
         self, colour: NDArray[np.uint8], depth: NDArray[np.float32], instruction: str
     ) -> EngineCondition:
         """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
-        given = {"colour": colour[None], "depth": depth[None], "depth_known": np.array([True])}
-        (image_tokens,) = self._vision.run(None, given)
-        both = {"image_tokens": image_tokens, "text_tokens": self._text_tokens(instruction)}
-        return EngineCondition(self._condition.run(None, both)[0])
+        image = {"colour": colour[None], "depth": depth[None], "depth_known": np.array([True])}
+        both = {**self._vision.run(image), **self._text_tokens(instruction)}
+        return EngineCondition(self._condition.run(both))
 
-    def sample(
-        self, state: NDArray[np.float32], condition: EngineCondition, plan: SamplingPlan
-    ) -> NDArray[np.float32]:
-        """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
+    def _at_time(self, time: float) -> Mapping[str, Any]:
+        return self._modulation_at(time)
 
-        def velocity(state: NDArray[np.float32], time: float) -> NDArray[np.float32]:
-            given = {
-                "state": state,
-                "modulation": self._modulation_at(time),
-                "condition": condition.inputs,
-            }
-            return np.asarray(self._velocity.run(None, given)[0])
-
-        return np.asarray(plan.integrate(velocity, state), np.float32)
-
-    def close(self) -> None:
-        """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
-
-    def _encode(self, instruction: str) -> NDArray[np.float32]:
+    def _encode(self, instruction: str) -> Mapping[str, Any]:
         ids = self._tokeniser([instruction])
-        given = {"token_ids": ids, "token_mask": (ids != PADDING_ID).astype(np.int64)}
-        return np.asarray(self._text.run(None, given)[0])
+        return self._text.run({"token_ids": ids, "token_mask": (ids != PADDING_ID).astype(np.int64)})
 
-    def _modulate(self, time: float) -> NDArray[np.float32]:
-        return np.asarray(self._modulation.run(None, {"time": np.array([time], np.float32)})[0])
-
-
-def _tokeniser(folder: Path, config: CheckpointConfig, network: TraceGenConfig) -> Tokeniser:
-    """The tokeniser that was exported with the graphs; none was where words are hashed."""
-    if TOKENISER_FILE not in config.sha256:
-        return HashedWords(network.text_length, network.t5.vocabulary)
-    try:
-        return T5Tokeniser(config.verify_file(folder, TOKENISER_FILE), network.text_length)
-    except EncoderWeightsError as error:
-        raise CheckpointError(str(error)) from error
+    def _modulate(self, time: float) -> Mapping[str, Any]:
+        return self._modulation.run({"time": np.array([time], np.float32)})

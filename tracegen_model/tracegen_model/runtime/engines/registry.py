@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from tracegen_model.network.checkpoint_config import CheckpointError
-from tracegen_model.network.tracegen.config import TraceGenConfig
+from tracegen_model.runtime.engines.checked_engine import CheckedEngine
 from tracegen_model.runtime.engines.engine import (
     BEST_PRECISION,
     Engine,
@@ -17,6 +16,9 @@ from tracegen_model.runtime.engines.engine import (
     EngineRequest,
     EngineUnavailable,
 )
+from tracegen_model.runtime.engines.onnx_kinds import ONNX_RUNTIME, ONNX_RUNTIME_CUDA, ONNX_RUNTIME_TENSORRT
+from tracegen_model.runtime.engines.tensorrt.kinds import TENSORRT_KIND, TENSORRT_RTX_KIND
+from tracegen_model.runtime.engines.torch_kinds import TORCH, TORCH_COMPILED
 
 BEST_ENGINE = "auto"
 """Asks for the first engine that works here, in the order of ``ENGINES``."""
@@ -35,33 +37,16 @@ class LoadedEngine:
     refused: Mapping[str, str]
 
 
-def _load_onnx_runtime(request: EngineRequest) -> Engine:
-    if isinstance(request.config.network, TraceGenConfig):
-        from tracegen_model.runtime.engines.onnx_tracegen_engine import OnnxTracegenEngine
-
-        return OnnxTracegenEngine(request)
-    from tracegen_model.runtime.engines.onnx_nano_engine import OnnxNanoEngine
-
-    return OnnxNanoEngine(request)
-
-
-def _load_torch(request: EngineRequest) -> Engine:
-    from tracegen_model.runtime.engines.torch_engine import TorchEngine
-
-    return TorchEngine(request)
-
-
-def _why_no_torch() -> str | None:
-    if importlib.util.find_spec("torch") is None:
-        return "needs the package torch: pip install 'tracegen-model[train]'"
-    return None
-
-
 ENGINES: dict[str, EngineKind] = {
     kind.name: kind
     for kind in (
-        EngineKind("onnxruntime", ("float32",), lambda: None, _load_onnx_runtime),
-        EngineKind("torch", ("float32",), _why_no_torch, _load_torch),
+        TENSORRT_KIND,
+        TENSORRT_RTX_KIND,
+        ONNX_RUNTIME_TENSORRT,
+        ONNX_RUNTIME_CUDA,
+        TORCH_COMPILED,
+        ONNX_RUNTIME,
+        TORCH,
     )
 }
 """Engines by name, best first; each imports its own library only when it is asked for."""
@@ -85,8 +70,9 @@ def load_engine(
         return LoadedEngine(_load(_engine_kind(name), request), {})
     refused: dict[str, str] = {}
     for kind in ENGINES.values():
-        if kind.name in excluded:
-            refused[kind.name] = excluded[kind.name]
+        reason = excluded.get(kind.name) or kind.why_unavailable() or kind.why_not_best()
+        if reason is not None:
+            refused[kind.name] = reason
             continue
         try:
             return LoadedEngine(_load(kind, request), refused)
@@ -107,7 +93,7 @@ def _load(kind: EngineKind, request: EngineRequest) -> Engine:
         raise EngineUnavailable(
             f"engine {kind.name} does not run in {request.precision}; it offers {', '.join(kind.precisions)}"
         )
-    reason = kind.why_unavailable()
+    reason = kind.why_unavailable() or kind.why_no_precision(request.precision)
     if reason is not None:
         raise EngineUnavailable(f"engine {kind.name} {reason}")
-    return kind.load(request)
+    return CheckedEngine(kind.load(request), request.config.network)
