@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,8 +30,9 @@ from tracegen_model.runtime.engines.tensorrt.engine_builder import (
 from tracegen_model.runtime.engines.tensorrt.engine_cache import EngineCache, EngineOrder
 from tracegen_model.runtime.engines.tensorrt.flavours import Flavour
 from tracegen_model.runtime.engines.tensorrt.targets import Gpu, Target
+from tracegen_model.runtime.engines.tensorrt.typed_graphs import HALF_PRECISIONS, rules_digest, typed_graph
 
-PRECISIONS = ("float32", TF32, "bfloat16", "float16")
+PRECISIONS = ("float32", TF32, *HALF_PRECISIONS)
 """What engines can compute in. float32 rounds nothing; whether the others pass the gates has to be measured."""
 
 COMBINATION = "combination"
@@ -89,13 +90,6 @@ def check_precision(precision: str) -> None:
         raise CheckpointError(f"no precision {precision!r}; there is {', '.join(PRECISIONS)}")
 
 
-def graph_file(name: str, precision: str) -> str:
-    """File of the graph called ``name`` as it is written for ``precision``."""
-    if precision in ("float32", TF32):
-        return name
-    return f"{name.removesuffix('.onnx')}.{precision}.onnx"
-
-
 @dataclass(frozen=True)
 class CheckpointEngines:
     """What is built of a checkpoint.
@@ -128,14 +122,11 @@ class CheckpointEngines:
             OSError: The cache cannot be written.
         """
         adding = combination(MOST_TERMS, self._state_shape)
-        build = partial(self._build, COMBINATION, adding, "float32", (), listener)
+        build = partial(self._build, COMBINATION, adding, "float32", listener)
         found = {COMBINATION: cache.get(self._order_of_combination(), build)}
         for name in network_stages(self.config).graphs:
-            graph = self.config.verify_file(self.folder, graph_file(name, self.precision))
-            weights = self.config.graphs.get(graph.name, ())
-            define = from_onnx(graph, self._open_sizes)
-            build = partial(self._build, graph.name, define, self.precision, weights, listener)
-            found[name] = cache.get(self._order(graph, weights), build)
+            self.config.verify_file(self.folder, name)
+            found[name] = cache.get(self._order(name), partial(self._build_graph, name, listener))
         return found
 
     @property
@@ -146,17 +137,17 @@ class CheckpointEngines:
     def _state_shape(self) -> tuple[int, int, int, int]:
         return (self.samples, self.config.network.points, self.config.network.horizon, 3)
 
-    def _order(self, graph: Path, weights: Sequence[str]) -> EngineOrder:
+    def _order(self, graph: str) -> EngineOrder:
         digests = self.config.sha256
-        takes_samples = graph.name == graph_file(VELOCITY_FILE, self.precision)
+        parts = {"graph": digests[graph], "half precision": rules_digest(self.precision)}
         return EngineOrder(
             flavour=self.flavour.name,
             version=str(self.flavour.library().__version__),
-            graph=graph.name,
-            graph_sha256=digests[graph.name],
-            weights_sha256=_digest({file: digests[file] for file in weights}),
+            graph=graph,
+            graph_sha256=_digest(parts),
+            weights_sha256=_digest({file: digests[file] for file in self.config.graphs.get(graph, ())}),
             precision=self.precision,
-            open_sizes=self._open_sizes if takes_samples else {},
+            open_sizes=self._open_sizes if graph == VELOCITY_FILE else {},
             target=self.target,
             gpu=self.gpu,
         )
@@ -174,17 +165,26 @@ class CheckpointEngines:
             gpu=self.gpu,
         )
 
+    def _build_graph(self, graph: str, listener: ProgressListener, timing_cache: bytes) -> BuiltEngine:
+        self._verify(graph)
+        content = typed_graph(self.folder, self.config, graph, self.precision)
+        define = from_onnx(self.folder / graph, self._open_sizes, content)
+        built = self._build(graph, define, self.precision, listener, timing_cache)
+        self._verify(graph)  # What was built in may have come into the folder after the first look.
+        return built
+
+    def _verify(self, graph: str) -> None:
+        for file in (graph, *self.config.graphs.get(graph, ())):
+            self.config.verify_file(self.folder, file)
+
     def _build(
         self,
         name: str,
         define: Definition,
         precision: str,
-        weights: Sequence[str],
         listener: ProgressListener,
         timing_cache: bytes,
     ) -> BuiltEngine:
-        for file in weights:
-            self.config.verify_file(self.folder, file)
         return build_engine(self.flavour, name, define, precision, self.target, listener, timing_cache)
 
 

@@ -104,12 +104,13 @@ def build_engine(
     )
 
 
-def from_onnx(graph: Path, open_sizes: Mapping[str, int]) -> Definition:
+def from_onnx(graph: Path, open_sizes: Mapping[str, int], content: bytes | None = None) -> Definition:
     """The network of a graph.
 
     Args:
         graph: File in ONNX; weights outside it are found beside it.
         open_sizes: Size of the first axis of inputs whose graph leaves it open; 1 for those that are not named.
+        content: The graph, instead of what is in the file.
     """
 
     def define(library: Any, log: Any, network: Any) -> Any:
@@ -118,7 +119,9 @@ def from_onnx(graph: Path, open_sizes: Mapping[str, int]) -> Definition:
         parser = library.OnnxParser(network, log)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            parsed = parser.parse_from_file(str(graph))
+            parsed = (
+                parser.parse_from_file(str(graph)) if content is None else parser.parse(content, str(graph))
+            )
         if not parsed:
             reasons = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors))
             raise CheckpointError(f"{graph} is not a graph that TensorRT reads: {reasons or _reasons(log)}")

@@ -56,7 +56,6 @@ class TensorrtEngine:
         files: Mapping[str, Path],
     ) -> None:
         self._description = description
-        self._conditions = 0
         self._broken: EngineError | None = None
         stages = network_stages(request.config)
         words = sentence_inputs(request.folder, request.config)
@@ -106,17 +105,15 @@ class TensorrtEngine:
     ) -> EngineCondition:
         """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
         with self._working():
-            self._conditions += 1
             found = self._encoder.encode(image_inputs(colour, depth), instruction)
         query_points = found.get(QUERY_POINTS)
-        return EngineCondition(self._conditions, None if query_points is None else query_points[0])
+        # The conditioning itself stays on the GPU, where the next one takes its place.
+        return EngineCondition(None, None if query_points is None else query_points[0])
 
     def sample(
         self, state: NDArray[np.float32], condition: EngineCondition, plan: SamplingPlan
     ) -> NDArray[np.float32]:
         """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
-        if condition.inputs != self._conditions:
-            raise ValueError("the GPU holds the latest condition only; sample before conditioning again")
         with self._working():
             return self._sampler.sample(state, plan)
 
