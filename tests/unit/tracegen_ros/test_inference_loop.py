@@ -91,3 +91,27 @@ def test_an_empty_instruction_throws_the_result_away_and_stops(network: Network)
     network.loop.stop()
     assert network.results == []
     assert network.loop.instruction == ""
+
+
+def test_how_long_an_inference_runs_is_seen_from_outside(network: Network) -> None:
+    assert network.loop.busy_s == 0.0
+    network.loop.set_instruction("go")
+    network.frame(1)
+    assert network.began.acquire(timeout=DEADLINE_S)
+    before_s = network.loop.busy_s
+    assert 0.0 < before_s < network.loop.busy_s
+    network.may_end.release()
+    assert network.delivered.acquire(timeout=DEADLINE_S)
+    assert network.loop.busy_s == 0.0
+
+
+def test_stopping_does_not_wait_for_an_inference_that_hangs(network: Network) -> None:
+    network.loop.set_instruction("go")
+    network.frame(1)
+    assert network.began.acquire(timeout=DEADLINE_S)
+    network.loop.stop(timeout_s=0.01)
+    assert not network.loop.ended
+    network.may_end.release()
+    network.loop.stop()
+    assert network.loop.ended
+    assert network.results == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sensor_msgs.msg import PointCloud2, PointField
 
-from tracegen_model.trace_grid import TraceGrid
+from tracegen_model.trace_grid import TraceGrid, TraceGridError
 from tracegen_ros.messages import TraceCloudError, decode_trace_grid, encode_header, encode_trace_grid
 
 HEADER = encode_header(0, "camera_color_optical_frame")
@@ -27,6 +29,44 @@ def test_round_trip_keeps_every_bit_and_every_nan(steps: int, points: int) -> No
     decoded = decode_trace_grid(cloud)
     np.testing.assert_array_equal(decoded.points_in_camera, traces.points_in_camera)
     np.testing.assert_array_equal(decoded.pixels, traces.pixels)
+
+
+def with_spread(steps: int = 3, points: int = 5) -> TraceGrid:
+    spread = np.random.default_rng(3).random((steps + 1, points)).astype(np.float32)
+    return replace(grid(steps, points), spread=spread)
+
+
+def test_spread_is_a_sixth_field_that_comes_back_bit_for_bit() -> None:
+    traces = with_spread()
+    cloud = encode_trace_grid(traces, HEADER)
+    assert [field.name for field in cloud.fields] == ["x", "y", "z", "u", "v", "spread"]
+    decoded = decode_trace_grid(cloud)
+    np.testing.assert_array_equal(decoded.spread, traces.spread)
+    np.testing.assert_array_equal(decoded.points_in_camera, traces.points_in_camera)
+    np.testing.assert_array_equal(decoded.pixels, traces.pixels)
+
+
+def test_who_does_not_know_spread_reads_the_other_fields_where_they_were() -> None:
+    plain, more = (encode_trace_grid(traces, HEADER) for traces in (grid(), with_spread()))
+    assert decode_trace_grid(plain).spread is None
+    assert more.fields[:5] == plain.fields
+    for field in plain.fields:
+        read = [
+            np.ndarray(
+                (cloud.height, cloud.width),
+                np.float32,
+                cloud.data,
+                field.offset,
+                (cloud.row_step, cloud.point_step),
+            )
+            for cloud in (plain, more)
+        ]
+        np.testing.assert_array_equal(*read)
+
+
+def test_spread_of_another_size_is_no_part_of_a_grid() -> None:
+    with pytest.raises(TraceGridError, match=r"spread must be \(4, 5\)"):
+        replace(grid(), spread=np.zeros((4, 6)))
 
 
 def test_decoding_copies_nothing() -> None:
