@@ -81,6 +81,10 @@ class FollowerParameters:
     joint_gap_s: float = parameter(
         0.1, "Joint states further apart than this [s] are not interpolated", minimum=0.001, maximum=1.0
     )
+    calibration_check: bool = parameter(
+        False,
+        "Nothing moves before the hand was seen where the camera's calibration puts it: for real robots",
+    )
     diagnostics_rate_hz: float = parameter(
         1.0, "How often health is published [Hz of wall time]", minimum=0.1, maximum=50.0
     )

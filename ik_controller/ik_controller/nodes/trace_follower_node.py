@@ -29,6 +29,7 @@ from std_srvs.srv import SetBool, Trigger
 from tf2_ros import Buffer, TransformException, TransformListener
 from trajectory_msgs.msg import JointTrajectory
 
+from ik_controller.calibration_gate import CalibrationGate
 from ik_controller.follower import (
     FollowerConfig,
     FollowerInput,
@@ -74,6 +75,7 @@ FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
 
 _WATCHDOG_PERIOD_S = 0.05
 _PATIENCE_PERIOD_S = 0.1
+_CALIBRATION_CHECK_PERIOD_S = 0.5
 _DEPTH_IMAGES_KEPT = 30
 
 _CLOCK_SET_BACK_NS = nanoseconds_from(1.0)
@@ -138,6 +140,7 @@ class TraceFollowerNode(LifecycleNode):
         self._timers_in_use = [
             self.create_timer(_WATCHDOG_PERIOD_S, self._watch),
             self.create_timer(_PATIENCE_PERIOD_S, self._lose_patience, clock=self._steady_clock),
+            self.create_timer(_CALIBRATION_CHECK_PERIOD_S, self._check_calibration, clock=self._steady_clock),
             self.create_timer(
                 1.0 / parameters.diagnostics_rate_hz, self._publish_diagnostics, clock=self._steady_clock
             ),
@@ -161,6 +164,8 @@ class TraceFollowerNode(LifecycleNode):
         self._trajectories_sent = 0
         self._epoch_ns = self.get_clock().now().nanoseconds // _EPOCH_NS * _EPOCH_NS
         self._input_errors: dict[str, str] = {}
+        self._gate = CalibrationGate(self._robot, needed=parameters.calibration_check)
+        self._checked_ns = 0
         self._subscriptions_in_use = [
             self.create_subscription(PointCloud2, parameters.traces_topic, self._on_traces, LATEST),
             self.create_subscription(Image, parameters.depth_topic, self._on_depth, SENSOR),
@@ -252,7 +257,7 @@ class TraceFollowerNode(LifecycleNode):
             task = ""
             self._note_input("instruction", str(error))
         self._task = task
-        self._follower.set_task(task)
+        self._follower.set_task(task if self._gate.is_open else "")
         if task:
             self._process_pending()
             return
@@ -288,7 +293,7 @@ class TraceFollowerNode(LifecycleNode):
     def _process_pending(self, *, incomplete: bool = False) -> None:
         """Follow the waiting traces if all that belongs to their instant is there, or if it is waited for in vain."""
         pending = self._pending
-        if pending is None or not self._task or self._gripper.waiting:
+        if pending is None or not self._task or self._gripper.waiting or not self._gate.is_open:
             return
         camera_in_base = self._camera_pose(pending.frame_id)
         complete = (
@@ -301,6 +306,26 @@ class TraceFollowerNode(LifecycleNode):
             self._pending = None
             self._processed_ns = pending.stamp_ns
             self._update(pending, camera_in_base)
+
+    def _check_calibration(self) -> None:
+        """Look at the newest depth image whose joints are known, until the camera is seen to stand where it should."""
+        if not self._active or self._gate.is_open or self._intrinsics is None:
+            return
+        known = [
+            ns for ns in self._depths if ns > self._checked_ns and self._joints.positions_at(ns) is not None
+        ]
+        if not known:
+            return
+        self._checked_ns = max(known)
+        image, joints = self._depths[self._checked_ns], self._joints.positions_at(self._checked_ns)
+        depth, camera_in_base = self._depth_at(self._checked_ns), self._camera_pose(image.header.frame_id)
+        if depth is None or joints is None or camera_in_base is None:
+            return
+        self._gate.look(depth, self._intrinsics, camera_in_base, joints, self._finger_width or 0.0)
+        if self._gate.is_open:
+            self.get_logger().info(self._gate.reason)
+            self._follower.set_task(self._task)
+        self._tick()
 
     def _watch(self) -> None:
         """Look after the motion when traces fail to come."""
@@ -421,6 +446,8 @@ class TraceFollowerNode(LifecycleNode):
 
     def _show_state(self, text: str) -> None:
         """Tell people; not again where only a number in the text changed."""
+        if not self._gate.is_open:
+            text = f"{FollowerState.IDLE}: {self._gate.reason}"
         gist = re.sub(r"\d+(\.\d+)?", "#", text)
         if gist != self._shown:
             self._shown = gist
@@ -466,6 +493,11 @@ class TraceFollowerNode(LifecycleNode):
         errors = [f"{name}: {error}" for name, error in self._input_errors.items() if error]
         if errors:
             return Level.ERROR, "; ".join(errors)
+        if not self._gate.is_open:
+            return (
+                Level.ERROR if self._gate.refused else Level.WARN,
+                f"{FollowerState.IDLE}: {self._gate.reason}",
+            )
         if self._output is None:
             return Level.OK, "waiting for traces" if self._task else "waiting for an instruction"
         levels = {FollowerState.HOLD: Level.WARN, FollowerState.STOP: Level.WARN}
@@ -488,6 +520,7 @@ class TraceFollowerNode(LifecycleNode):
             "reason": "" if output is None else output.reason,
             "task": self._task,
             "enabled": self._enabled,
+            "calibration": self._gate.reason,
             "limits": self._robot.limits.name,
             "rate_hz": self._rate.rate_hz(time.monotonic()),
             "trajectories": self._trajectories_sent,
