@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import tokenizers
@@ -19,10 +20,12 @@ from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.cli import main
 from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError, file_digest
+from tracegen_model.network.checkpoint_graphs import typed_file, write_typed_graphs
 from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.networks import build_network
 from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILE, EncoderSource
+from tracegen_model.network.tracegen.graph_files import MODULATION_FILE
 from tracegen_model.network.tracegen.tokeniser import T5Tokeniser
 from tracegen_model.network.tracegen.tracegen import TraceGen
 from tracegen_model.runtime import TracePredictor
@@ -184,6 +187,43 @@ def test_the_bundle_names_every_tensor_and_every_file(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} - {"config.json", "bundle.json"} == set(bundle["sha256"])
     assert all(file_digest(folder / name) == digest for name, digest in bundle["sha256"].items())
     assert bundle["sha256"].items() < CheckpointConfig.load(folder).sha256.items()
+
+
+def stored(graph: onnx.GraphProto) -> set[tuple[str, str]]:
+    """Files and offsets of the weights of ``graph``."""
+    places = ({entry.key: entry.value for entry in tensor.external_data} for tensor in graph.initializer)
+    return {(place["location"], place["offset"]) for place in places if place}
+
+
+def test_graphs_hold_what_they_need_once_and_nothing_else(folder: Path) -> None:
+    config = CheckpointConfig.load(folder)
+    graphs = {name: onnx.load(folder / name, load_external_data=False).graph for name in config.graphs}
+    for graph in graphs.values():
+        used = {entry for node in graph.node for entry in node.input}
+        assert {tensor.name for tensor in graph.initializer} <= used
+        assert not [tensor.name for tensor in graph.initializer if "head" in tensor.name]
+    operators = {name: [node.op_type for node in graph.node] for name, graph in graphs.items()}
+    # Patches of DINOv3, of SigLIP for colour and depth together, and what makes a colour image of the depth.
+    assert operators["vision_encoder.onnx"].count("Conv") == 3
+    assert not {"Sin", "Cos"}.intersection(operators["sampler.onnx"], operators["velocity.onnx"])
+    assert stored(graphs["velocity.onnx"]) == {
+        place for place in stored(graphs["sampler.onnx"]) if place[0] != "sampler.weights"
+    }
+    assert not any(
+        places & stored(graphs["modulation.onnx"])
+        for places in (stored(graphs["sampler.onnx"]), stored(graphs["condition.onnx"]))
+    )
+    files = {file for files in config.graphs.values() for file in files}
+    assert {"model.safetensors", "encoders.safetensors"} <= files
+    assert sum((folder / file).stat().st_size for file in files if file.endswith(".weights")) == 0
+
+
+def test_half_precision_leaves_the_modulation_alone(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    config = CheckpointConfig.load(copy)
+    assert set(write_typed_graphs(copy, config, "bfloat16")) == {
+        typed_file(name, "bfloat16") for name in config.graphs if name != MODULATION_FILE
+    }
 
 
 @pytest.mark.parametrize("name", ["text_encoder.onnx", "encoders.safetensors"])
