@@ -87,6 +87,27 @@ def test_nothing_is_lost_before_the_first_command(robot: Robot) -> None:
     assert robot.control.moving
 
 
+@pytest.mark.parametrize("late", [1, 3, 8])
+@pytest.mark.parametrize("request_", [VELOCITIES, POSITIONS])
+def test_a_client_that_begins_on_a_state_of_before_is_not_taken_for_one_that_jumps(
+    robot: Robot, request_: MoveRequest, late: int
+) -> None:
+    robot.control.start(request_)
+    start = robot.state.q.copy()
+    robot.control.step(None, late)
+    jerk = 500.0
+    for tick in range(late + 1, late + 6):
+        t = tick * PERIOD_S
+        moved = np.array([0.0, jerk * t**3 / 6, *[0.0] * 5])
+        robot.command(q_c=start + moved, dq_c=np.array([0.0, jerk * t**2 / 2, *[0.0] * 5]))
+        assert robot.errors == [], robot.control.last_reflex
+    assert robot.control.lost == 0
+    assert robot.state.dq_d[1] == pytest.approx(jerk * t**2 / 2, rel=0.2)
+    # From here on everything is known, and what jumps is seen.
+    robot.command(q_c=start - 1e-4, dq_c=np.full(7, -0.1))
+    assert robot.errors == [RobotError.JOINT_MOTION_GENERATOR_VELOCITY_DISCONTINUITY]
+
+
 @pytest.mark.parametrize(("lost", "ended"), [(LOST_IN_A_ROW - 1, False), (LOST_IN_A_ROW, True)])
 def test_twenty_lost_commands_in_a_row_end_a_motion(robot: Robot, lost: int, ended: bool) -> None:
     robot.control.start(VELOCITIES)
@@ -195,11 +216,11 @@ def test_a_push_beyond_the_threshold_is_a_collision(robot: Robot) -> None:
     robot.control.set_torque_thresholds(np.full(7, 10.0), np.full(7, 20.0))
     robot.control.start(VELOCITIES)
     robot.command()
-    robot.state.external_torques[2] = 15.0
+    robot.state.pushed_torques[2] = 15.0
     robot.command()
     assert robot.state.contact.tolist() == [0, 0, 1, 0, 0, 0, 0]
     assert not robot.errors
-    robot.state.external_torques[2] = 25.0
+    robot.state.pushed_torques[2] = 25.0
     robot.command()
     assert robot.errors == [RobotError.JOINT_REFLEX]
 

@@ -19,6 +19,7 @@ class Robot:
         self.link = SceneLink(self.state, self.hand)
         self.answers: list[GripperStatus] = []
         self.tick = 0
+        self.felt = [0.0] * 7
 
     def go_on(self, ticks: int) -> None:
         for _ in range(ticks):
@@ -30,7 +31,7 @@ class Robot:
     def scene(
         self, after: int = 0, order: int = 0, width: float = MAX_WIDTH, progress: str = "arrived"
     ) -> dict:
-        return self.link.exchange(after, order, width, progress)
+        return self.link.exchange(after, order, width, progress, self.felt)
 
 
 @pytest.fixture
@@ -53,8 +54,11 @@ def test_a_busy_scene_gets_what_it_missed_in_parts(robot: Robot) -> None:
     robot.scene()
     robot.go_on(600)
     ticks: list[int] = []
-    while samples := robot.scene(after=ticks[-1] if ticks else 0)["samples"]:
-        ticks += [sample[0] for sample in samples]
+    more = True
+    while more:
+        answer = robot.scene(after=ticks[-1] if ticks else 0)
+        ticks += [sample[0] for sample in answer["samples"]]
+        more = answer["more"]
     assert ticks == list(range(SAMPLE_TICKS, 601, SAMPLE_TICKS))
 
 
@@ -102,5 +106,17 @@ def test_an_arm_is_placed_only_at_rest(robot: Robot) -> None:
     robot.state.dq = np.full(7, 0.1)
     with pytest.raises(ValueError, match="the arm moves"):
         robot.link.place_arm([0.0] * 7)
-    with pytest.raises(ValueError, match="7 finite joints"):
+    with pytest.raises(ValueError, match="7 finite numbers"):
         robot.link.place_arm([0.0] * 6)
+
+
+def test_what_the_scene_s_arm_feels_adds_to_what_pushes_it_and_goes_with_the_scene(
+    robot: Robot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot.state.pushed_torques = np.full(7, 1.0)
+    robot.felt = [0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    robot.scene()
+    assert robot.state.external_torques.tolist() == [1.0, 6.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    monkeypatch.setattr("fr3_driver.emulator.scene_link.time.monotonic", lambda: 1e9)
+    robot.go_on(SAMPLE_TICKS)
+    assert robot.state.external_torques.tolist() == [1.0] * 7

@@ -64,10 +64,22 @@ class EmulatedRobot:
         self._socket.connect((host, port))
         self._after = 0
         self._order = 0
+        self._caught_up = True
         self._asked = 0
 
-    def exchange(self, fingers: GripperState) -> tuple[list[ArmSample], GripperGoal | None]:
+    @property
+    def caught_up(self) -> bool:
+        """The last exchange told everything up to then; otherwise there is more."""
+        return self._caught_up
+
+    def exchange(
+        self, fingers: GripperState, contact_torques: FloatArray
+    ) -> tuple[list[ArmSample], GripperGoal | None]:
         """What the arm has done since the last time, oldest first, and a new goal for the fingers if there is one.
+
+        Args:
+            fingers: How the scene's fingers stand.
+            contact_torques: (7,) that the arm's contacts apply to its joints [Nm].
 
         Raises:
             EmulatedRobotError: No answer.
@@ -80,11 +92,13 @@ class EmulatedRobot:
                 "order": self._order,
                 "width": fingers.width,
                 "progress": progress,
+                "torques": contact_torques.tolist(),
             }
         )
         samples = [_sample(values) for values in answer["samples"]]
         if samples:
             self._after = samples[-1].tick
+        self._caught_up = not answer["more"]
         order = answer["order"]
         if order["number"] == self._order:
             return samples, None

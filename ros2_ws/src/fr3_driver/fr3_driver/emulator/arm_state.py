@@ -45,7 +45,7 @@ class ArmState:
         q_d: Desired joints; ``dq_d`` and ``ddq_d`` their derivatives.
         torques: Measured joint torques.
         desired_torques: Torques commanded beyond gravity.
-        external_torques: Torques that something outside applies.
+        pushed_torques: Torques that somebody outside applies; ``contact_torques``, the scene that the arm is in.
         contact: Joints whose external torque is above the lower threshold; ``collision``, the upper one.
         tool_in_base_c: Pose last commanded by a Cartesian motion.
         stiffness_in_tool: Frame K in the end effector; ``tool_in_hand``, the end effector in the nominal one.
@@ -58,7 +58,8 @@ class ArmState:
     ddq_d: FloatArray = field(default_factory=_joints)
     torques: FloatArray = field(default_factory=_joints)
     desired_torques: FloatArray = field(default_factory=_joints)
-    external_torques: FloatArray = field(default_factory=_joints)
+    pushed_torques: FloatArray = field(default_factory=_joints)
+    contact_torques: FloatArray = field(default_factory=_joints)
     contact: FloatArray = field(default_factory=_joints)
     collision: FloatArray = field(default_factory=_joints)
     tool_in_base_c: FloatArray | None = None
@@ -72,6 +73,11 @@ class ArmState:
     errors: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(ERROR_COUNT, np.uint8))
     reflex_reason: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(ERROR_COUNT, np.uint8))
     success_rate: float = 0.0
+
+    @property
+    def external_torques(self) -> FloatArray:
+        """(7,) torques that come from outside."""
+        return self.pushed_torques + self.contact_torques
 
 
 class StateWriter:

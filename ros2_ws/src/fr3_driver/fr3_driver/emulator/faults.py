@@ -112,7 +112,7 @@ class Faults:
         """Apply torques (7,) [Nm] to the joints from outside until told otherwise."""
         if len(torques) != JOINTS:
             raise FaultError(f"push takes {JOINTS} torques, got {len(torques)}")
-        self._robot.state.external_torques = np.array(torques, dtype=float)
+        self._robot.state.pushed_torques = np.array(torques, dtype=float)
 
     def place_object(self, width: float | None) -> None:
         """Put something of a width [m] between the fingers, or take it away (null)."""

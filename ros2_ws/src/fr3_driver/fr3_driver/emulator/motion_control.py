@@ -43,6 +43,11 @@ _REST_SPEED = 1e-3
 _CARTESIAN_REST_SPEED = 1e-2
 """A finished motion has ended once its joints are slower than this [rad/s]."""
 
+_DERIVATIVES = 3
+"""Velocity, acceleration and jerk: each needs one command more than the one before to be known."""
+
+_OF_POSITIONS = (GeneratorMode.JOINT_POSITION, GeneratorMode.CARTESIAN_POSE)
+
 _BRAKING = 10.0
 """Deceleration of an arm that is stopped [rad/s²]."""
 
@@ -81,6 +86,7 @@ class MotionControl:
         self._at_rest: list[Callable[[], None]] = []
         self._first = True
         self._commanded = False
+        self._unknown = 0
         self._finishing = False
         self._lost_in_a_row = 0
         self._received: deque[bool] = deque()
@@ -161,8 +167,13 @@ class MotionControl:
         """External torques (7,) [Nm] that count as contact, and as collision."""
         self._lower_torques, self._upper_torques = lower.copy(), upper.copy()
 
-    def step(self, command: np.void | None) -> None:
-        """Go on for one tick with the command to its state, None where that has not come."""
+    def step(self, command: np.void | None, late_by: int | None = None) -> None:
+        """Go on for one tick.
+
+        Args:
+            command: The command to the tick's state, None where that has not come.
+            late_by: How many states ago the one was that the newest command answers; None without a command.
+        """
         state = self._state
         external = np.abs(state.external_torques)
         state.contact = (external > self._lower_torques).astype(float)
@@ -175,9 +186,13 @@ class MotionControl:
             self.reflex(RobotError.JOINT_REFLEX, f"{external[joint]:.1f} Nm on joint {joint + 1}")
             return
         if not self._commanded:
-            if command is None:
+            if command is None and late_by is None:
                 return
             self._commanded = True
+            if command is None:
+                # The client has begun on a state that has passed, and is under way when its first command counts.
+                self._unknown = _DERIVATIVES if state.generator in _OF_POSITIONS else _DERIVATIVES - 1
+                return
         if not self._count(command):
             return
         if state.generator is GeneratorMode.NONE:
@@ -240,7 +255,12 @@ class MotionControl:
         """Take over what is commanded; the arm follows at once."""
         state = self._state
         acceleration = (velocity - state.dq_d) / PERIOD_S
-        wanted = JointCommand(position, velocity, acceleration, (acceleration - state.ddq_d) / PERIOD_S)
+        jerk = (acceleration - state.ddq_d) / PERIOD_S
+        if self._unknown:
+            known = np.arange(1, _DERIVATIVES + 1) <= _DERIVATIVES - self._unknown
+            velocity, acceleration, jerk = velocity * known[0], acceleration * known[1], jerk * known[2]
+            self._unknown -= 1
+        wanted = JointCommand(position, velocity, acceleration, jerk)
         self.peaks.add(wanted)
         error = self._check.violation(wanted, state.generator)
         if error is not None and self.strict:
@@ -305,6 +325,7 @@ class MotionControl:
     def _start_over(self) -> None:
         self._first = True
         self._commanded = False
+        self._unknown = 0
         self._finishing = False
         self._lost_in_a_row = 0
         self._received = deque([True] * _RATE_WINDOW, _RATE_WINDOW)

@@ -94,7 +94,7 @@ class RobotServer:
 
     def step(self) -> None:
         """End the tick."""
-        self.motion.step(self.stream.command)
+        self.motion.step(self.stream.command, self.stream.late_by)
 
     def close(self) -> None:
         """Hang up."""
@@ -167,6 +167,7 @@ class RobotServer:
             self._move_id = command_id
             # What was left to drop belonged to the motion before.
             self.stream.to_drop = 0
+            self.stream.forget_command()
 
     def _recover(self, command_id: int) -> None:
         if self.motion.recover():

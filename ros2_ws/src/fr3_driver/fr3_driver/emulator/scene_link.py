@@ -1,8 +1,8 @@
 """A simulated scene that goes along with the emulated robot: it learns where the arm went, and moves the fingers.
 
 The scene asks, some hundred times a second, through the control port (request ``scene``): it gets what the arm did
-since it asked last, sample by sample, and the order that the fingers have; and it says how its fingers stand, so that
-the emulated hand notices what they met. Nothing waits for the scene.
+since it asked last, sample by sample, and the order that the fingers have; and it says how its fingers stand and what
+the arm feels, so that the emulated hand notices what they met, and the robot a collision. Nothing waits for the scene.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fr3_driver.emulator.arm_state import ArmState
 from fr3_driver.emulator.fingers import Progress
 from fr3_driver.emulator.hand import MAX_SPEED, Hand
+
+FloatArray = NDArray[np.float64]
 
 SAMPLE_TICKS = 2
 """A sample is taken every so many milliseconds: the period of the scene's physics."""
@@ -112,7 +115,9 @@ class SceneLink:
             [tick, time.time_ns(), *state.q.tolist(), *state.dq.tolist(), *state.ddq_d.tolist()]
         )
 
-    def exchange(self, after: int, order: int, width: float, progress: str) -> dict[str, Any]:
+    def exchange(
+        self, after: int, order: int, width: float, progress: str, torques: list[float]
+    ) -> dict[str, Any]:
         """What the arm did after tick ``after``, and what the fingers shall do.
 
         Args:
@@ -120,19 +125,23 @@ class SceneLink:
             order: Number of the order that the fingers carry out.
             width: Their opening [m].
             progress: How the order stands: ``moving``, ``arrived`` or ``blocked``.
+            torques: (7,) that the arm's contacts apply to its joints [Nm].
         """
         progress = Progress(progress)
+        felt = self._arm_values(torques)
         if self._fingers is None:
             self._fingers = SceneFingers(width)
             self._hand.take_fingers(self._fingers)
             self._samples.clear()
         self._heard_s = time.monotonic()
         self._fingers.report(order, width, progress)
+        self._state.contact_torques = felt
         while self._samples and self._samples[0][0] <= after:
             self._samples.popleft()
         return {
             "tick": self._tick,
             "samples": list(itertools.islice(self._samples, _SENT_AT_ONCE)),
+            "more": len(self._samples) > _SENT_AT_ONCE,
             "order": asdict(self._fingers.order),
         }
 
@@ -143,15 +152,20 @@ class SceneLink:
             ValueError: It moves, or that is no posture.
         """
         state = self._state
-        posture = np.array(joints, dtype=float)
-        if posture.shape != state.q.shape or not np.isfinite(posture).all():
-            raise ValueError(f"an arm has {state.q.size} finite joints, got {joints}")
+        posture = self._arm_values(joints)
         if state.dq.any():
             raise ValueError("the arm moves")
         state.q, state.q_d = posture, posture.copy()
         self._hand.let_go()
 
+    def _arm_values(self, values: list[float]) -> FloatArray:
+        array = np.array(values, dtype=float)
+        if array.shape != self._state.q.shape or not np.isfinite(array).all():
+            raise ValueError(f"expected {self._state.q.size} finite numbers, one a joint, got {values}")
+        return array
+
     def _detach(self) -> None:
         self._fingers = None
+        self._state.contact_torques = np.zeros_like(self._state.q)
         self._samples.clear()
         self._hand.take_fingers(None)

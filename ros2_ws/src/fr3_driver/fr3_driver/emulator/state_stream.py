@@ -67,6 +67,15 @@ class StateStream:
         return self._command
 
     @property
+    def late_by(self) -> int | None:
+        """How many states have been sent since the one that the newest command answers; None without a command."""
+        return None if self._command is None else self._sent_id - int(self._command["message_id"])
+
+    def forget_command(self) -> None:
+        """What was commanded belongs to the motion before."""
+        self._command = None
+
+    @property
     def answered(self) -> bool:
         """The command to the state sent last has come, even if it was dropped on purpose."""
         return self.command is not None or self._dropped_id == self._sent_id

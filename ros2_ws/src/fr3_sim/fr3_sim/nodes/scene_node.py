@@ -1,9 +1,9 @@
 """``scene_node``: the simulated table and camera around an emulated robot.
 
 The arm is that of ``fr3_driver``'s ``fci_emulator``: whatever drives the emulator moves the arm of the scene, sample by
-sample, and the scene's fingers carry out what the emulated hand was asked for and tell it what they met. Physics go on
-in the robot's time; pictures are stamped with the wall's. Services are those of ``sim_node``; ``/joint_states``,
-trajectories and the gripper are the driver's.
+sample, and the scene's fingers carry out what the emulated hand was asked for. What fingers and arm meet is told to the
+emulator. Physics go on in the robot's time; pictures are stamped with the wall's. Services are those of ``sim_node``;
+``/joint_states``, trajectories and the gripper are the driver's.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
+from fr3_sim.contact_torques import ContactTorques
 from fr3_sim.emulated_robot import CONTROL_PORT, ArmSample, EmulatedRobot, EmulatedRobotError
 from fr3_sim.nodes.frame_publisher import FramePublisher
 from fr3_sim.nodes.scene_report import describe_scene, describe_state, write_commands
@@ -31,6 +32,7 @@ NAME = "fr3_sim"
 
 _MILLISECOND = 1e-3
 _EXCHANGE_PERIOD_S = 0.01
+_EXCHANGES_AT_ONCE = 10
 _START_TIMEOUT_S = 30.0
 """How long configure waits for the emulator [s]."""
 
@@ -73,6 +75,7 @@ class SceneNode(LifecycleNode):
         """Find the emulator and make the scene around it, the arm at the scene's start."""
         self._robot = EmulatedRobot(self._settings.emulator_ip, self._settings.control_port)
         self._simulation = Simulation()
+        self._felt = ContactTorques(self._simulation.scene)
         try:
             self._robot.wait_until_up(_START_TIMEOUT_S)
             self._make_scene()
@@ -124,24 +127,41 @@ class SceneNode(LifecycleNode):
     # Time
 
     def _go_on(self) -> None:
-        """Go where the emulated robot went since the last time."""
-        robot, simulation = self._robot, self._simulation
+        """Go where the emulated robot went since the last time, and take a picture if one is due there."""
+        robot = self._robot
         assert robot is not None
-        assert simulation is not None
         try:
-            samples, goal = robot.exchange(simulation.gripper_state)
+            sample = self._exchange()
+            # First to the present, but not without an end: services wait.
+            for _ in range(_EXCHANGES_AT_ONCE):
+                if robot.caught_up:
+                    break
+                sample = self._exchange()
         except EmulatedRobotError as error:
             if not self._problem:
                 self.get_logger().error(f"the scene stands still: {error}")
             self._problem = str(error)
             return
         self._problem = ""
+        # A picture of the past would be of no use.
+        if sample is not None and robot.caught_up and sample.tick >= self._next_frame_tick:
+            self._take_frame(sample)
+
+    def _exchange(self) -> ArmSample | None:
+        """Ask the emulated robot once and do what it did; returns the newest sample, None if there is no new one.
+
+        Raises:
+            EmulatedRobotError: No answer.
+        """
+        robot, simulation = self._robot, self._simulation
+        assert robot is not None
+        assert simulation is not None
+        samples, goal = robot.exchange(simulation.gripper_state, self._felt.now())
         if goal is not None:
             simulation.command_gripper(goal)
         for sample in samples:
             self._follow(sample)
-        if samples and samples[-1].tick >= self._next_frame_tick:
-            self._take_frame(samples[-1])
+        return samples[-1] if samples else None
 
     def _follow(self, sample: ArmSample) -> None:
         simulation = self._simulation
