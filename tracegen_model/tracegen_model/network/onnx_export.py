@@ -123,11 +123,10 @@ def _write_graphs(
     found = dict(graph_set.examples)
     models, weights = {}, {}
     for graph in graph_set.graphs:
+        found |= graph(found)
         model = models[graph.file] = graph.trace(found)
         weights[graph.file] = write_graph(model, work / graph.file, stored, _weights_file(graph.file))
-        outputs = graph(found)
-        check_graph(work / graph.file, found, outputs)
-        found |= outputs
+        check_graph(work / graph.file, found, found)
     model = models[SAMPLER_FILE] = sampler_graph(work, config.network, config.default_plan)
     weights[SAMPLER_FILE] = write_graph(model, work / SAMPLER_FILE, stored, _weights_file(SAMPLER_FILE))
     found |= {NOISE: found[STATE], TRACES: _sampled(graph_set, config.default_plan, found)}

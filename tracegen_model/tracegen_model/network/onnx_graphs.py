@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import tempfile
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,19 +62,19 @@ class TracedGraph:
         return dict(zip(self.outputs, [found] if isinstance(found, Tensor) else found, strict=True))
 
     def trace(self, values: Mapping[str, Tensor]) -> onnx.ModelProto:
-        """The graph, traced with the inputs among ``values``.
+        """The graph, traced with the inputs among ``values``, which also hold its outputs.
 
         Parameters keep their names and layouts, so that they can be found in the checkpoint's tensors: whoever runs the
         graph folds what is constant.
         """
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), fusable_gelu(OPSET):
+        content = io.BytesIO()
+        with warnings.catch_warnings(), fusable_gelu(OPSET):
             # The exporter that traces is deprecated, but needs no extra package and writes plain graphs.
             warnings.simplefilter("ignore")
-            path = Path(folder) / self.file
             torch.onnx.export(
                 self.module,
                 tuple(values[name] for name in self.inputs),
-                str(path),
+                content,
                 input_names=list(self.inputs),
                 output_names=list(self.outputs),
                 dynamic_axes={name: dict(axes) for name, axes in self.varying.items()},
@@ -82,12 +82,12 @@ class TracedGraph:
                 dynamo=False,
                 do_constant_folding=False,
             )
-            model = onnx.load(path)
+        model = onnx.ModelProto.FromString(content.getvalue())
         gather_constants(model.graph)
         fold_indices(model)
         for entry in model.graph.output:
             varying = self.varying.get(entry.name, {})
-            shape = [varying.get(axis, size) for axis, size in enumerate(self(values)[entry.name].shape)]
+            shape = [varying.get(axis, size) for axis, size in enumerate(values[entry.name].shape)]
             elements = entry.type.tensor_type.elem_type
             entry.type.CopyFrom(onnx.helper.make_tensor_type_proto(elements, shape))
         return model
