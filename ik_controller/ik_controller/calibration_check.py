@@ -35,8 +35,8 @@ class CheckConfig:
         search_angle: ... and rotations about the line of sight, up to this [rad].
         max_offset: The hand may be seen this far from where it should be [m] ...
         max_angle: ... and turned by this much [rad].
-        min_agreement: Less agreement than this means that the hand is not seen where it should be.
-        margin: Elsewhere the hand must not agree better by more than this.
+        min_agreement: Less agreement than this anywhere means that the hand is not seen.
+        plateau: Shifts and rotations whose agreement is this near to the best are as good; their middle is taken.
         min_pixels: With fewer of these pixels on the hand nothing can be said ...
         min_measured: ... and a place where a smaller share of them is measured does not count.
     """
@@ -47,10 +47,10 @@ class CheckConfig:
     search_radius: float = 0.20
     search_depth: float = 0.16
     search_angle: float = np.radians(16.0)
-    max_offset: float = 0.03
-    max_angle: float = np.radians(3.0)
+    max_offset: float = 0.04
+    max_angle: float = np.radians(5.0)
     min_agreement: float = 0.5
-    margin: float = 0.02
+    plateau: float = 0.04
     min_pixels: int = 60
     min_measured: float = 0.5
 
@@ -71,9 +71,9 @@ class CalibrationVerdict:
     Attributes:
         verdict: What it says.
         reason: Why, in words.
-        agreement: Of the hand near where it should be: 1 = seen there and nothing like it beside it, 0 or less = not
-            seen there.
-        offset: (3,) where the hand is seen best relative to where it should be [m, camera frame]; NaN if undecided.
+        agreement: Where the hand is seen best: 1 = its depth is there and nothing like it beside it, 0 or less = it is
+            seen nowhere.
+        offset: (3,) that place relative to where the hand should be [m, camera frame]; NaN if undecided.
         angle: By how much it is turned there about the line of sight [rad]; NaN if undecided.
     """
 
@@ -93,8 +93,9 @@ _COARSE_ANGLE = np.radians(4.0)
 """... and of the rotations [rad]."""
 _COARSE_THINNING = 5
 """... on every so many-th pixel of the silhouette; no divisor of its rows, so that all of it is met."""
-_FINE_SHIFTS = np.arange(-3.0, 4.0) * 0.003
-_FINE_ANGLES = np.radians(np.arange(-3.0, 4.0, 1.0))
+_FINE_SHIFTS = np.arange(-4.0, 5.0) * 0.004
+_FINE_ANGLES = np.radians(np.arange(-8.0, 9.0, 2.0))
+"""Around the best of those: shifts [m] and rotations [rad] from it."""
 
 
 @dataclass(frozen=True)
@@ -169,30 +170,24 @@ def check_calibration(
         )
     metres = silhouette.distance / intrinsics.fx
     fits = _search(silhouette, depth, metres, settings)
-    offsets = np.column_stack([fits.shifts * metres, fits.depths])
-    near = (np.linalg.norm(offsets, axis=1) <= settings.max_offset) & (
-        np.abs(fits.angles) <= settings.max_angle
-    )
-    here = float(fits.agreement[near].max(initial=-1.0))
-    best = int(np.argmax(fits.agreement))
-    offset, angle = offsets[best], float(fits.angles[best])
-    if fits.agreement[best] < settings.min_agreement:
+    best = float(fits.agreement.max())
+    as_good = fits.agreement >= best - settings.plateau
+    offset = np.array([*(fits.shifts[as_good].mean(axis=0) * metres), fits.depths[as_good].mean()])
+    angle = float(fits.angles[as_good].mean())
+    if best < settings.min_agreement:
         reason = (
             f"the hand is not seen where the calibration puts it, nor within {settings.search_radius:.2f} m of there "
-            f"(agreement {max(here, float(fits.agreement[best])):.2f}, at least {settings.min_agreement} needed)"
+            f"(agreement {best:.2f}, at least {settings.min_agreement} needed)"
         )
-        return CalibrationVerdict(Verdict.REFUSED, reason, here, offset, angle)
-    if here < settings.min_agreement or fits.agreement[best] > here + settings.margin:
-        x, y, z = MILLIMETRES_PER_METRE * offset
-        distance = MILLIMETRES_PER_METRE * float(np.linalg.norm(offset))
-        reason = (
-            f"the hand is seen {distance:.0f} mm from where the calibration puts it "
-            f"({x:+.0f} right, {y:+.0f} down, {z:+.0f} away), turned by {np.degrees(angle):+.0f} deg "
-            f"(agreement {fits.agreement[best]:.2f} there, {here:.2f} where it should be)"
-        )
-        return CalibrationVerdict(Verdict.REFUSED, reason, here, offset, angle)
-    reason = f"the hand is seen where the calibration puts it (agreement {here:.2f})"
-    return CalibrationVerdict(Verdict.ACCEPTED, reason, here, offset, angle)
+        return CalibrationVerdict(Verdict.REFUSED, reason, best, offset, angle)
+    x, y, z = MILLIMETRES_PER_METRE * offset
+    distance = MILLIMETRES_PER_METRE * float(np.linalg.norm(offset))
+    where = (
+        f"the hand is seen {distance:.0f} mm from where the calibration puts it ({x:+.0f} right, {y:+.0f} down, "
+        f"{z:+.0f} away), turned by {np.degrees(angle):+.0f} deg (agreement {best:.2f})"
+    )
+    is_near = np.linalg.norm(offset) <= settings.max_offset and abs(angle) <= settings.max_angle
+    return CalibrationVerdict(Verdict.ACCEPTED if is_near else Verdict.REFUSED, where, best, offset, angle)
 
 
 def _undecided(reason: str) -> CalibrationVerdict:
@@ -246,27 +241,26 @@ def _depth_along(rays: FloatArray, boxes: FloatArray, hand_in_camera: FloatArray
 def _search(
     silhouette: _Silhouette, depth: NDArray[np.floating], metres: float, config: CheckConfig
 ) -> _Fits:
-    """All shifts and rotations, then finer ones around the best and around the best near no shift at all."""
+    """Fits around the best of all shifts and rotations; ``metres`` is the size of a pixel at the hand [m]."""
     count = np.floor(config.search_radius / _COARSE_SHIFT)
     steps = np.arange(-count, count + 1.0) * _COARSE_SHIFT / metres
     shifts = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-    turns = np.arange(
-        -np.floor(config.search_angle / _COARSE_ANGLE), config.search_angle / _COARSE_ANGLE + 0.5
-    )
+    count = np.floor(config.search_angle / _COARSE_ANGLE)
     thinned = silhouette.thinned(_COARSE_THINNING)
-    coarse = [_fit(thinned, depth, shifts, float(turn * _COARSE_ANGLE), config) for turn in turns]
-    fits = _joined(coarse)
-    near = (np.linalg.norm(fits.shifts, axis=1) * metres <= config.max_offset) & (
-        np.abs(fits.angles) <= config.max_angle
+    coarse = _joined(
+        [
+            _fit(thinned, depth, shifts, float(turn * _COARSE_ANGLE), config)
+            for turn in np.arange(-count, count + 1.0)
+        ]
     )
-    starts = {int(np.argmax(fits.agreement)), int(np.argmax(np.where(near, fits.agreement, -np.inf)))}
+    best = int(np.argmax(coarse.agreement))
     around = np.stack(np.meshgrid(_FINE_SHIFTS, _FINE_SHIFTS), axis=-1).reshape(-1, 2) / metres
-    fine = [
-        _fit(silhouette, depth, fits.shifts[start] + around, float(fits.angles[start] + turn), config)
-        for start in starts
-        for turn in _FINE_ANGLES
-    ]
-    return _joined([fits, *fine])
+    return _joined(
+        [
+            _fit(silhouette, depth, coarse.shifts[best] + around, float(coarse.angles[best] + turn), config)
+            for turn in _FINE_ANGLES
+        ]
+    )
 
 
 def _fit(

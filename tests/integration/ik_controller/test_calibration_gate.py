@@ -73,4 +73,4 @@ def test_a_wrong_calibration_keeps_the_follower_idle_with_a_reason_and_the_right
         lambda: cell.trajectories and decode_stamp(cell.trajectories[-1].header.stamp) >= stamp_ns,
         "a trajectory for these traces",
     )
-    assert "agreement" in cell.tester.wait_for_health(HEALTH, Level.OK, "FOLLOW")["calibration"]
+    assert "mm from where" in cell.tester.wait_for_health(HEALTH, Level.OK, "FOLLOW")["calibration"]
