@@ -80,6 +80,7 @@ def write_bundle(
             "order": "row by row",
             "start_px": "point i along a side starts at pixel i (side_px - 1) / (side - 1) of the square image; its "
             "centre lies at (pixel + 1/2) / side_px of the image",
+            "start_depth": "as measured there, in the source image",
             "horizon": network.horizon,
             "summing": "a point's place after step s is its start plus its increments up to s, multiplied by "
             "increment_scale",
