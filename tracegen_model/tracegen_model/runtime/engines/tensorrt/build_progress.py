@@ -93,9 +93,9 @@ class BuildInterrupted(Exception):
 
 
 def progress_monitor(library: Any, graph: str, listener: ProgressListener) -> Any:
-    """A monitor for a builder of ``library``; its attribute ``failure`` is what the listener raised, or None.
+    """A monitor for a builder of ``library``. Builders call it from threads of their own, where nothing may be raised.
 
-    Builders call it from threads of their own, where nothing may be raised.
+    Its attribute ``failure`` is what the listener raised, or None; the build ends soon after it is set.
     """
 
     class Monitor(library.IProgressMonitor):
@@ -127,7 +127,7 @@ def progress_monitor(library: Any, graph: str, listener: ProgressListener) -> An
             self._furthest = done
             try:
                 listener(BuildProgress(graph, phase, done))
-            except BaseException as failure:  # Ctrl-C too: the builder is C++ and has to be told to stop.
+            except Exception as failure:  # The builder is C++ and has to be told to stop.
                 self.failure = failure
 
     return Monitor()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,18 +91,27 @@ def build_engine(
         settings.set_timing_cache(timings, ignore_mismatch=False)
     monitor = progress_monitor(library, name, listener)
     settings.progress_monitor = monitor
-    serialized = builder.build_serialized_network(network, settings)
+    serialized = _interruptible(lambda: builder.build_serialized_network(network, settings), monitor)
     del owner
     if monitor.failure is not None:
-        if isinstance(monitor.failure, Exception):
-            raise BuildInterrupted(f"the build of {name} was stopped") from monitor.failure
-        raise monitor.failure
+        raise BuildInterrupted(f"the build of {name} was stopped") from monitor.failure
     if serialized is None:
         raise EngineError(f"{flavour.title} could not build {name}: {_reasons(log)}")
     listener(BuildProgress(name, "done", 1.0))
     return BuiltEngine(
         serialized, log.engine_information, b"" if timings is None else bytes(timings.serialize())
     )
+
+
+def _interruptible(build: Callable[[], Any], monitor: Any) -> Any:
+    """What ``build`` returns. It runs beside this thread, so that Ctrl-C arrives here and not amid TensorRT's C++."""
+    with ThreadPoolExecutor(1, "tensorrt-build") as pool:
+        running = pool.submit(build)
+        try:
+            return running.result()
+        except KeyboardInterrupt as interrupt:
+            monitor.failure = interrupt  # The builder asks after each step; the pool waits for it to end.
+            raise
 
 
 def from_onnx(graph: Path, open_sizes: Mapping[str, int], content: bytes | None = None) -> Definition:

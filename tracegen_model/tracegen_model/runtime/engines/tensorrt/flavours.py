@@ -84,8 +84,9 @@ def buildable_compute_capabilities(library: Any) -> dict[str, Any]:
 
 
 def network_flags(library: Any) -> int:
-    """Flags of a network whose tensors have the types that its graph gives them."""
-    return 1 << int(library.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    """Flags of a network whose tensors have the types that its graph gives them: a choice before TensorRT 11."""
+    flag = getattr(library.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
 
 
 def allow_capture(library: Any, build_config: Any) -> None:
