@@ -29,13 +29,14 @@ from tracegen_model.runtime.checkpoints import find_checkpoint
 
 PARTS = ("offline", "closed-loop", "report")
 
-SUCCESS_BUDGETS = {
-    "euler": (4, 1, 2, 8, 20, 100),
-    "midpoint": (4, 8),
-    "heun": (4, 8),
-    "adams_bashforth": (4, 8),
-}
-"""Evaluations at which the closed loop is measured, by method, the most telling first: an episode takes much longer
+SUCCESS_ROWS = (
+    *(("euler", budget) for budget in (4, 1, 2, 8)),
+    *(("adams_bashforth", budget) for budget in (4, 8)),
+    *(("heun", budget) for budget in (4, 8)),
+    *(("midpoint", budget) for budget in (4, 8)),
+    *(("euler", budget) for budget in (20, 100)),
+)
+"""Methods and evaluations at which the closed loop is measured, the most telling first: an episode takes much longer
 than a trace."""
 
 STUDENT_BUDGETS = (1, 2, 4, 8)
@@ -62,50 +63,41 @@ def success_samplers(*, student: bool) -> list[SamplerSettings]:
     """What is measured in the closed loop of a checkpoint."""
     if student:
         return [SamplerSettings("euler", budget) for budget in STUDENT_BUDGETS]
-    rounds = max(len(budgets) for budgets in SUCCESS_BUDGETS.values())
-    found = []
-    for turn in range(rounds):
-        for method, budgets in SUCCESS_BUDGETS.items():
-            found += [
-                sampler
-                for budget in budgets[turn : turn + 1]
-                for sampler in samplers_within(budget, (method,))
-            ]
-    return found
+    return [sampler for method, budget in SUCCESS_ROWS for sampler in samplers_within(budget, (method,))]
 
 
 def measure_offline(arguments: argparse.Namespace, results: Results, checkpoints: list[str]) -> None:
-    """Measure the offline rows that are missing; the first checkpoint's exact flow is what all are compared with."""
+    """Measure the offline rows that are missing; the first checkpoint's settled flow is what all are compared with."""
     torch.set_num_threads(arguments.threads)
     tasks: list[Task] = []
-    exact_m: np.ndarray | None = None
+    settled_m: np.ndarray | None = None
     for place, checkpoint in enumerate(checkpoints):
         samplers = offline_samplers(arguments.budgets, student=place > 0)
         missing = [how for how in samplers if results.offline(row_key(checkpoint, how)) is None]
         if not missing:
             continue
-        tasks = tasks or read_tasks(arguments.data, checkpoints[0], arguments.tasks)
-        if exact_m is None:
-            exact_m = exact_traces(arguments, results, checkpoints[0], tasks)
+        tasks = tasks or read_tasks(arguments.data, checkpoints[0], arguments.tasks, arguments.output)
+        if settled_m is None:
+            settled_m = settled_traces(arguments, results, checkpoints[0], tasks)
         measurement = OfflineMeasurement(checkpoint, tasks, arguments.draws, arguments.seed)
         for sampler in missing:
             key, began_s = row_key(checkpoint, sampler), time.monotonic()
-            values = measurement.measure(sampler, exact_m)
+            values = measurement.measure(sampler, settled_m)
             results.keep_offline(key, OfflineRow(values, [task.scene for task in tasks]))
             shown = ", ".join(f"{name} {np.nanmean(value):.3f}" for name, value in values.items())
             print(f"{checkpoint}: {sampler}: {shown} ({time.monotonic() - began_s:.0f} s)", flush=True)
 
 
-def exact_traces(
+def settled_traces(
     arguments: argparse.Namespace, results: Results, checkpoint: str, tasks: list[Task]
 ) -> np.ndarray:
-    """Traces along the exact flow, from the file of an earlier call where there is one."""
+    """Traces along the settled flow, from the file of an earlier call where there is one."""
     key = row_key(checkpoint, SamplerSettings())
-    path = results.exact_file(key.checkpoint, key.weights)
+    path = results.settled_file(key.checkpoint, key.weights)
     if path.is_file():
         return np.load(path)
     measurement = OfflineMeasurement(checkpoint, tasks, arguments.draws, arguments.seed)
-    found = measurement.traces()
+    found = measurement.traces(measurement.settled_plan())
     with path.with_suffix(".part").open("wb") as file:
         np.save(file, found)
     path.with_suffix(".part").replace(path)
@@ -127,7 +119,7 @@ def measure_success(arguments: argparse.Namespace, results: Results, checkpoints
             command = [
                 *(sys.executable, "-m", "tests.closed_loop.benchmark", "--rows", "nominal"),
                 *("--episodes", str(arguments.episodes), "--first-seed", str(arguments.first_seed)),
-                *("--jobs", str(arguments.jobs), "--model", checkpoint),
+                *("--jobs", str(arguments.jobs), "--domain", str(arguments.domain), "--model", checkpoint),
                 *("--launch", f"steps:={sampler.steps}", f"method:={sampler.method}"),
                 *("--output", str(results.success_folder(key))),
             ]
@@ -143,14 +135,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of episodes never trained on")
     parser.add_argument("--output", type=Path, default=Path("outputs/curve"), help="default: %(default)s")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default: all")
-    parser.add_argument("--tasks", type=int, default=96, help="samples, spread evenly (default: %(default)s)")
-    parser.add_argument("--draws", type=int, default=3, help="traces of each task (default: %(default)s)")
+    parser.add_argument("--tasks", type=int, default=48, help="samples, spread evenly (default: %(default)s)")
+    parser.add_argument("--draws", type=int, default=2, help="traces of each task (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
     parser.add_argument("--budgets", type=int, nargs="+", default=list(BUDGETS), help="evaluations, offline")
     parser.add_argument("--threads", type=int, default=1, help="of torch, offline (default: %(default)s)")
     parser.add_argument("--episodes", type=int, default=20, help="episodes a row (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=650_000, help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="stacks side by side (default: %(default)s)")
+    parser.add_argument("--domain", type=int, default=90, help="ROS domain of the first stack")
     parser.add_argument("--until", help="start no closed-loop row after this local time, HH:MM")
     arguments = parser.parse_args()
     if min(arguments.tasks, arguments.draws - 1, arguments.episodes, arguments.jobs) < 1:

@@ -45,7 +45,7 @@ PANELS = (
     ("hand_cm_32", "hand after 40 cm of path", "error [cm]"),
     ("moving_ade_cm", "all moving points (ADE)", "error [cm]"),
     ("spread_cm", "end points over seeds", "spread [cm]"),
-    ("distance_cm", "same noise, exact flow", "distance [cm]"),
+    ("distance_cm", "same noise, settled flow", "distance [cm]"),
 )
 
 SIDESTEP = 1.035

@@ -129,12 +129,12 @@ class Results:
 
     @property
     def name(self) -> str:
-        """What the settings are called in the file name of the exact flow's traces."""
+        """What the settings are called in the file name of the settled flow's traces."""
         return "_".join(str(value) for value in self._settings.values())
 
-    def exact_file(self, checkpoint: str, weights: str) -> Path:
-        """Traces along the exact flow of a checkpoint."""
-        return self.folder / f"exact_{checkpoint}_{weights}_{self.name}.npy"
+    def settled_file(self, checkpoint: str, weights: str) -> Path:
+        """Traces along the settled flow of a checkpoint."""
+        return self.folder / f"settled_{checkpoint}_{weights}_{self.name}.npy"
 
     def offline(self, key: RowKey) -> OfflineRow | None:
         """The row of ``key``; None where it was not measured. Raises OtherSettings."""

@@ -7,19 +7,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.steps_versus_quality.offline import MEASURES, OfflineMeasurement, Task
+from tests.steps_versus_quality.offline import (
+    MEASURES,
+    SETTLED_STEPS,
+    SETTLED_TIME,
+    OfflineMeasurement,
+    Task,
+)
 
 from tracegen_model.data.episode import PointKind
 from tracegen_model.data.trace_item import SampleKey, TraceItem
 from tracegen_model.evaluation.evaluation import SamplerSettings
 from tracegen_model.evaluation.evaluator import evaluate
 from tracegen_model.network.checkpoint import load_checkpoint
+from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.runtime.checkpoints import find_checkpoint
 from tracegen_model.trace_grid import grid_pixels
 
 CHECKPOINT = "fr3_blocks_nano"
 POINTS, STEPS, SIDE = 400, 32, 192
 TWO_STEPS = SamplerSettings("euler", 2)
+SHIFT = 10.0
+TWO_STEPS_PLAN = SamplingPlan.of("euler", 2, SHIFT)
 
 
 def item(number: int) -> TraceItem:
@@ -72,7 +81,7 @@ def measurement() -> OfflineMeasurement:
 
 
 def test_errors_are_those_of_the_evaluation(measurement: OfflineMeasurement) -> None:
-    found = measurement.measure(TWO_STEPS, measurement.traces(TWO_STEPS))
+    found = measurement.measure(TWO_STEPS, measurement.traces(TWO_STEPS_PLAN))
     config, network = load_checkpoint(find_checkpoint(CHECKPOINT))
     dataset: Any = Drawn()
     expected = evaluate(
@@ -83,15 +92,21 @@ def test_errors_are_those_of_the_evaluation(measurement: OfflineMeasurement) -> 
 
 
 def test_the_distance_is_to_traces_of_the_same_noise(measurement: OfflineMeasurement) -> None:
-    own = measurement.measure(TWO_STEPS, measurement.traces(TWO_STEPS))
-    other = measurement.measure(TWO_STEPS, measurement.traces(SamplerSettings("euler", 3)))
+    own = measurement.measure(TWO_STEPS, measurement.traces(TWO_STEPS_PLAN))
+    other = measurement.measure(TWO_STEPS, measurement.traces(SamplingPlan.of("euler", 3, SHIFT)))
     np.testing.assert_allclose(own["distance_cm"], 0.0, atol=1e-3)
     assert (other["distance_cm"] > 0.05).all()
     assert own.keys() == set(MEASURES)
 
 
 def test_the_spread_is_between_the_draws_of_a_task(measurement: OfflineMeasurement) -> None:
-    traces = measurement.traces(TWO_STEPS).astype(np.float64)
+    traces = measurement.traces(TWO_STEPS_PLAN).astype(np.float64)
     apart_m = np.linalg.norm(traces[:, 0, :40, -1] - traces[:, 1, :40, -1], axis=-1)
-    found = measurement.measure(TWO_STEPS, measurement.traces(TWO_STEPS))["spread_cm"]
+    found = measurement.measure(TWO_STEPS, measurement.traces(TWO_STEPS_PLAN))["spread_cm"]
     np.testing.assert_allclose(found, 100.0 * apart_m.mean(axis=1) / np.sqrt(2.0), rtol=1e-4)
+
+
+def test_the_settled_flow_ends_with_a_guess_of_the_data(measurement: OfflineMeasurement) -> None:
+    plan = measurement.settled_plan()
+    assert plan.times[-2:] == pytest.approx((SETTLED_TIME, 1.0))
+    assert plan.steps == SETTLED_STEPS + 1
