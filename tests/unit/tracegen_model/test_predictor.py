@@ -117,7 +117,7 @@ def test_a_missing_checkpoint_names_the_choices() -> None:
 
 
 def test_an_unknown_engine_names_the_choices(folder: Path) -> None:
-    with pytest.raises(CheckpointError, match="there is auto, tensorrt, .*onnxruntime, torch"):
+    with pytest.raises(CheckpointError, match=r"there is auto, tensorrt, .*onnxruntime, torch"):
         TracePredictor(folder, engine="abacus")
 
 

@@ -8,9 +8,31 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from tracegen_model.cli import build_engine, data, evaluate, export, import_checkpoint, train, train_demo
+from tracegen_model.cli import (
+    build_engine,
+    check_engine,
+    data,
+    engines,
+    evaluate,
+    export,
+    import_checkpoint,
+    quantise,
+    train,
+    train_demo,
+)
 
-COMMANDS = (data, train, evaluate, export, build_engine, import_checkpoint, train_demo)
+COMMANDS = (
+    data,
+    train,
+    evaluate,
+    export,
+    engines,
+    build_engine,
+    quantise,
+    check_engine,
+    import_checkpoint,
+    train_demo,
+)
 """Modules of the commands, in the order of the help."""
 
 INTERRUPTED = 130

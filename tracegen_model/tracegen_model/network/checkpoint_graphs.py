@@ -105,11 +105,17 @@ def sampler_graph(
         plan: How noise becomes traces.
         precision: Of the heavy arithmetic; the state is float32 in any.
     """
-    import onnxruntime
-
     velocity = onnx.load(folder / VELOCITY_FILE, load_external_data=False)
     if precision != FLOAT32:
         velocity = in_half_precision(velocity, precision)
+    return sampler_of(velocity, folder, network, plan)
+
+
+def sampler_of(
+    velocity: onnx.ModelProto, folder: Path, network: NetworkConfig, plan: SamplingPlan
+) -> onnx.ModelProto:
+    """The sampler that steps along ``velocity``, a variant of the velocity's graph in ``folder``."""
+    import onnxruntime
 
     def time_itself(time: float) -> dict[str, NDArray[np.float32]]:
         return {"time": np.array([time], np.float32)}

@@ -33,13 +33,18 @@ class EngineDescription:
         name: Key of the registry.
         device: Where it runs, such as "CPU, 1 thread" or a GPU's name.
         precision: Of the heavy arithmetic: float32, bfloat16, float16, int8.
-        detail: Library and version, and whatever else explains its speed.
+        detail: Library and version, then after a comma whatever else explains its speed.
     """
 
     name: str
     device: str
     precision: str
     detail: str
+
+    @property
+    def library(self) -> str:
+        """Library and version alone."""
+        return self.detail.partition(",")[0]
 
     def __str__(self) -> str:
         return f"{self.name} on {self.device} in {self.precision} ({self.detail})"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import onnxruntime
-
 from tracegen_model.runtime.engines.engine import EngineDescription, EngineRequest
-from tracegen_model.runtime.engines.onnx_kinds import CPU, CUDA, PROVIDERS, TENSORRT
+from tracegen_model.runtime.engines.onnx_kinds import CPU, CUDA, PROVIDERS, TENSORRT, library_version
 from tracegen_model.runtime.engines.onnx_session import CPU_MEMORY, CUDA_MEMORY, OnnxDevice, OnnxGraph
 from tracegen_model.runtime.engines.quantised_graphs import QuantisedGraphs
 from tracegen_model.runtime.engines.tensorrt.engine_cache import default_cache_folder
@@ -30,8 +28,7 @@ class OnnxCheckpoint:
         self._device = _device(engine, precision, request.threads)
         self.on_cpu = engine == CPU
         where = f"CPU, threads: {request.threads}" if self.on_cpu else "the first GPU"
-        version = f"ONNX Runtime {onnxruntime.__version__}"
-        self.description = EngineDescription(engine, where, precision, version)
+        self.description = EngineDescription(engine, where, precision, library_version())
 
     def open(self, name: str, **inputs: tuple[int | str, ...]) -> OnnxGraph:
         """A graph, ready to run.

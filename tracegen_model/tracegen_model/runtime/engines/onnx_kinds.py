@@ -10,8 +10,10 @@ import importlib.util
 from functools import partial
 
 from tracegen_model.network.tracegen.config import TraceGenConfig
+from tracegen_model.runtime.engines.accuracy_record import AccuracyRecord
 from tracegen_model.runtime.engines.engine import BEST_PRECISION, Engine, EngineKind, EngineRequest
 from tracegen_model.runtime.engines.nvidia_driver import why_no_gpu
+from tracegen_model.runtime.engines.quantised_graphs import QuantisedGraphs
 
 CPU, CUDA, TENSORRT = "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt"
 """Names of the engines."""
@@ -82,7 +84,17 @@ def _load(name: str, request: EngineRequest) -> Engine:
 def _precision(name: str, request: EngineRequest) -> str:
     if request.precision != BEST_PRECISION:
         return request.precision
-    return PRECISIONS[name][0]
+    default = PRECISIONS[name][0]
+    if name != CPU or not QuantisedGraphs(request.config).exist():
+        return default
+    return AccuracyRecord(request.config).best(name, library_version(), ("int8",), default)
+
+
+def library_version() -> str:
+    """ONNX Runtime's name and version, for people and records."""
+    import onnxruntime
+
+    return f"ONNX Runtime {onnxruntime.__version__}"
 
 
 ONNX_RUNTIME = EngineKind(CPU, PRECISIONS[CPU], _why_no_onnx_runtime, partial(_load, CPU))

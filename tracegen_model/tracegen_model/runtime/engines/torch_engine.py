@@ -21,6 +21,7 @@ from tracegen_model.network.nano.conditioning import SUPERVISED_POINTS
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
 from tracegen_model.network.samplers import repeat_condition
 from tracegen_model.network.trace_network import TraceNetwork
+from tracegen_model.runtime.engines.accuracy_record import AccuracyRecord
 from tracegen_model.runtime.engines.engine import (
     BEST_PRECISION,
     EngineCondition,
@@ -28,11 +29,19 @@ from tracegen_model.runtime.engines.engine import (
     EngineError,
     EngineRequest,
 )
+from tracegen_model.runtime.engines.torch_kinds import COMPILED, EAGER
 
 if TYPE_CHECKING:
     from tracegen_model.network.tracegen.tracegen import TraceGen
 
 logger = logging.getLogger(__name__)
+
+LIBRARY = f"PyTorch {torch.__version__}"
+
+DEFAULT_PRECISION = "float32"
+
+PREFERRED_ON_GPU = ("bfloat16", "tf32")
+"""Precisions that are taken on a GPU, the fastest first, once they have passed the check."""
 
 GPU_COMPILE_MODE = "reduce-overhead"
 """Compiles for GPUs so that CUDA graphs replay what was recorded, instead of launching kernel by kernel."""
@@ -62,10 +71,12 @@ class TorchEngine:
         EncoderWeightsError: Pretrained encoders cannot be found.
     """
 
+    name = EAGER
+
     def __init__(self, request: EngineRequest) -> None:
         self._threads = request.threads
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._precision = "float32" if request.precision == BEST_PRECISION else request.precision
+        self._precision = self._chosen_precision(request)
         self._network = load_checkpoint(request.folder)[1].to(self._device).requires_grad_(True)
         self._velocity: Velocity = self._network.velocity
         self._encoder = _encoder(self._network)
@@ -73,7 +84,7 @@ class TorchEngine:
     @property
     def description(self) -> EngineDescription:
         """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
-        return self._describe("torch", "eager")
+        return self._describe("eager")
 
     def condition(
         self, colour: NDArray[np.uint8], depth: NDArray[np.float32], instruction: str
@@ -104,10 +115,18 @@ class TorchEngine:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _describe(self, name: str, detail: str) -> EngineDescription:
+    def _chosen_precision(self, request: EngineRequest) -> str:
+        if request.precision != BEST_PRECISION:
+            return request.precision
+        if self._device.type != "cuda":
+            return DEFAULT_PRECISION
+        record = AccuracyRecord(request.config)
+        return record.best(self.name, LIBRARY, PREFERRED_ON_GPU, DEFAULT_PRECISION)
+
+    def _describe(self, detail: str) -> EngineDescription:
         on_gpu = self._device.type == "cuda"
         device = torch.cuda.get_device_name() if on_gpu else f"CPU, threads: {self._threads}"
-        return EngineDescription(name, device, self._precision, f"PyTorch {torch.__version__}, {detail}")
+        return EngineDescription(self.name, device, self._precision, f"{LIBRARY}, {detail}")
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -139,6 +158,8 @@ class CompiledTorchEngine(TorchEngine):
         EngineError: The compiler failed.
     """
 
+    name = COMPILED
+
     def __init__(self, request: EngineRequest) -> None:
         super().__init__(request)
         on_gpu = self._device.type == "cuda"
@@ -155,7 +176,7 @@ class CompiledTorchEngine(TorchEngine):
     @property
     def description(self) -> EngineDescription:
         """See :class:`~tracegen_model.runtime.engines.engine.Engine`."""
-        return self._describe("torch-compiled", f"compiled in {self._compiled_s:.0f} s")
+        return self._describe(f"compiled in {self._compiled_s:.0f} s")
 
     def _step(self, state: Tensor, time: Tensor, condition: Any) -> Tensor:
         torch.compiler.cudagraph_mark_step_begin()
