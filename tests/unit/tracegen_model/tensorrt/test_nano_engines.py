@@ -184,7 +184,14 @@ def test_damaged_weights_are_noticed_before_they_are_built_in(tmp_path: Path) ->
     weights.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"model.safetensors is damaged"):
         build(folder, tmp_path / "cache")
+    weights.write_bytes(content[:1000])
+    with pytest.raises(CheckpointError, match=r"model.safetensors is damaged"):
+        build(folder, tmp_path / "cache")
+    weights.unlink()
+    with pytest.raises(CheckpointError, match=r"model.safetensors is missing"):
+        build(folder, tmp_path / "cache")
     assert not list(tmp_path.rglob("velocity*.engine"))
+    assert not list(tmp_path.rglob(".build-*"))
 
 
 def test_gpus_that_it_cannot_build_for_are_refused() -> None:

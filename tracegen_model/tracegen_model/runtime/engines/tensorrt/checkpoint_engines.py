@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -126,7 +127,7 @@ class CheckpointEngines:
         found = {COMBINATION: cache.get(self._order_of_combination(), build)}
         for name in network_stages(self.config).graphs:
             self.config.verify_file(self.folder, name)
-            found[name] = cache.get(self._order(name), partial(self._build_graph, name, listener))
+            found[name] = cache.get(self._order(name), partial(self._build_graph, name, cache, listener))
         return found
 
     @property
@@ -165,17 +166,18 @@ class CheckpointEngines:
             gpu=self.gpu,
         )
 
-    def _build_graph(self, graph: str, listener: ProgressListener, timing_cache: bytes) -> BuiltEngine:
-        self._verify(graph)
-        content = typed_graph(self.folder, self.config, graph, self.precision)
-        define = from_onnx(self.folder / graph, self._open_sizes, content)
-        built = self._build(graph, define, self.precision, listener, timing_cache)
-        self._verify(graph)  # What was built in may have come into the folder after the first look.
-        return built
-
-    def _verify(self, graph: str) -> None:
-        for file in (graph, *self.config.graphs.get(graph, ())):
-            self.config.verify_file(self.folder, file)
+    def _build_graph(
+        self, graph: str, cache: EngineCache, listener: ProgressListener, timing_cache: bytes
+    ) -> BuiltEngine:
+        # From a copy: TensorRT maps weights into memory, where a file that changes would change the engine or, were it
+        # cut short, end the process.
+        with cache.scratch_folder() as copy:
+            for file in (graph, *self.config.graphs.get(graph, ())):
+                _copy(self.folder / file, copy / file)
+                self.config.verify_file(copy, file)
+            content = typed_graph(copy, self.config, graph, self.precision)
+            define = from_onnx(copy / graph, self._open_sizes, content)
+            return self._build(graph, define, self.precision, listener, timing_cache)
 
     def _build(
         self,
@@ -186,6 +188,15 @@ class CheckpointEngines:
         timing_cache: bytes,
     ) -> BuiltEngine:
         return build_engine(self.flavour, name, define, precision, self.target, listener, timing_cache)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{source} is missing; run `tracegen export` or fetch the checkpoint again"
+        ) from error
 
 
 def _digest(values: Mapping[str, object]) -> str:

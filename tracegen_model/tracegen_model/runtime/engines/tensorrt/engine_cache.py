@@ -20,6 +20,8 @@ import hashlib
 import json
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from typing import Any
 
 from tracegen_model.network.checkpoint_config import file_digest
 from tracegen_model.runtime.engines.tensorrt.engine_builder import BuiltEngine
+from tracegen_model.runtime.engines.tensorrt.flavours import FLAVOURS
 from tracegen_model.runtime.engines.tensorrt.targets import Gpu, Target
 
 logger = logging.getLogger(__name__)
@@ -43,6 +46,9 @@ MANIFEST_FORMAT = 1
 
 ENGINE_SUFFIX, MANIFEST_SUFFIX, LAYERS_SUFFIX = ".engine", ".json", ".layers.txt"
 KERNELS_SUFFIX, LOCK_SUFFIX, TIMINGS_SUFFIX, PART_SUFFIX = ".kernels", ".lock", ".timings", ".part"
+
+SCRATCH_PREFIX = ".build-"
+"""Begins the names of folders that live as long as a build."""
 
 KEY_LENGTH = 16
 """Hexadecimal digits of the digest that a file name carries."""
@@ -146,9 +152,16 @@ class EngineCache:
         self._shrink(path)
         return path
 
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """A folder beside the engines for what a build needs; it is deleted afterwards."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=SCRATCH_PREFIX) as name:
+            yield Path(name)
+
     def clean(self) -> tuple[int, int]:
         """Delete every engine and what belongs to it; returns the number of engines and their bytes."""
-        engines = list(self._folder.glob(f"*/*{ENGINE_SUFFIX}"))
+        engines = self._files(ENGINE_SUFFIX)
         size = sum(path.stat().st_size for path in engines)
         for suffix in (
             MANIFEST_SUFFIX,
@@ -158,9 +171,15 @@ class EngineCache:
             TIMINGS_SUFFIX,
             PART_SUFFIX,
         ):
-            for path in self._folder.glob(f"*/*{suffix}"):
+            for path in self._files(suffix):
                 path.unlink(missing_ok=True)
+        for left in self._folder.glob(f"{SCRATCH_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
         return len(engines), size
+
+    def _files(self, suffix: str) -> list[Path]:
+        """Files in the folders of the libraries; others may keep theirs beside those."""
+        return [path for flavour in FLAVOURS for path in (self._folder / flavour).glob(f"*{suffix}")]
 
     def _find(self, order: EngineOrder) -> tuple[Path | None, str]:
         """An engine that will do, or why there is none."""
@@ -221,7 +240,7 @@ class EngineCache:
 
     def _shrink(self, kept: Path) -> None:
         """Delete the least recently used engines until the rest fits."""
-        manifests = sorted(self._folder.glob(f"*/*{MANIFEST_SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        manifests = sorted(self._files(MANIFEST_SUFFIX), key=lambda path: path.stat().st_mtime)
         sizes = {path: _size(path.with_suffix(ENGINE_SUFFIX)) for path in manifests}
         total = sum(sizes.values())
         for manifest, size in sizes.items():
