@@ -65,10 +65,9 @@ class Witness:
         for transform in message.transforms:
             self.frames[transform.child_frame_id] = transform.header.frame_id
 
-    @property
-    def ghost_travel(self) -> float:
-        """Farthest that a joint of the ghost has been from where it was first [rad]."""
-        return float(np.abs(np.array(self.ghost) - self.ghost[0]).max()) if self.ghost else 0.0
+    def ghost_is_from(self, joints: list[float]) -> float:
+        """How far the ghost's farthest joint is from ``joints`` (7,) now [rad]."""
+        return float(np.abs(self.ghost[-1] - joints).max()) if self.ghost else np.inf
 
 
 @pytest.mark.timeout(240)
@@ -89,11 +88,12 @@ def test_a_ghost_moves_and_the_robot_is_told_nothing(tmp_path: Path) -> None:
             witness = Witness(cell)
             cell.wait_until_ready()
             scene = cell.make_scene({"seed": 300_000, "block": -1, "zone": -1})
-            assert cell.spin_until(lambda: bool(witness.ghost), DEADLINE_S)
             before = emulator.request("status")
+            assert cell.spin_until(lambda: witness.ghost_is_from(before["q"]) < 1e-6, DEADLINE_S)
             block, zone = scene["block_colours"][scene["block"]], scene["zone_colours"][scene["zone"]]
             cell.instruct(f"put the {block} block in the {zone} zone")
-            assert cell.spin_until(lambda: witness.ghost_travel > 0.1, DEADLINE_S), cell.follower_state
+            moved = cell.spin_until(lambda: witness.ghost_is_from(before["q"]) > 0.1, DEADLINE_S)
+            assert moved, cell.follower_state
             after = emulator.request("status")
 
             assert witness.commands == []
