@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.onnx import register_custom_op_symbolic, symbolic_helper, unregister_custom_op_symbolic
+from torch.onnx import symbolic_helper
 from torch.onnx.symbolic_opset9 import gelu as as_torch_writes_it
+from torch.onnx.utils import register_custom_op_symbolic, unregister_custom_op_symbolic
 
 CUBE_WEIGHT = 0.044715
 """Of x³ in the approximation of GELU by tanh (Hendrycks and Gimpel 2016)."""

@@ -74,7 +74,7 @@ class TracedGraph:
             torch.onnx.export(
                 self.module,
                 tuple(values[name] for name in self.inputs),
-                content,
+                content,  # type: ignore[arg-type]  # The tracing exporter writes to streams too.
                 input_names=list(self.inputs),
                 output_names=list(self.outputs),
                 dynamic_axes={name: dict(axes) for name, axes in self.varying.items()},

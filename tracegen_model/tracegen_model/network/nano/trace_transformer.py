@@ -23,6 +23,8 @@ TIME_SCALE = 1000.0
 class TraceTransformer(nn.Module):
     """Predicts the clean traces from noisy ones: data prediction, the best guess of x at t = 1."""
 
+    places: Tensor
+
     def __init__(self, config: NanoConfig) -> None:
         super().__init__()
         self._config = config
