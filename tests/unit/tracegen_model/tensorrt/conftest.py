@@ -20,7 +20,7 @@ COMPUTE_CAPABILITIES = ("8.9", "12.0")
 
 needs_tensorrt_rtx = pytest.mark.skipif(
     importlib.util.find_spec(TENSORRT_RTX.module) is None,
-    reason="the package tensorrt-rtx-cu13 is not installed; it has wheels for x86-64 only",
+    reason="the package tensorrt-rtx-cu13 is not installed; it has wheels for Linux on x86-64 and aarch64",
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from tracegen_model.runtime.engines.accuracy_record import AccuracyRecord
 from tracegen_model.runtime.engines.engine import (
     BEST_PRECISION,
     Engine,
@@ -26,6 +27,9 @@ from tracegen_model.runtime.engines.tensorrt.flavours import (
 )
 from tracegen_model.runtime.engines.tensorrt.targets import Gpu, target_for
 from tracegen_model.runtime.engines.tensorrt.tensorrt_engine import TensorrtEngine
+
+PREFERRED = ("bfloat16", "float16", "tf32")
+"""Precisions that are taken, the fastest first, once they have passed ``tracegen check-engine``."""
 
 
 def why_unavailable(flavour: Flavour) -> str | None:
@@ -74,7 +78,10 @@ def load_tensorrt(
         EngineError: The GPU failed.
     """
     gpu = find_gpu()
-    precision = PRECISIONS[0] if request.precision == BEST_PRECISION else request.precision
+    library = f"{flavour.title} {flavour.library().__version__}"
+    precision = request.precision
+    if precision == BEST_PRECISION:
+        precision = AccuracyRecord(request.config).best(flavour.name, library, PREFERRED, PRECISIONS[0])
     engines = CheckpointEngines(
         request.folder, request.config, flavour, precision, request.samples, target_for(flavour, gpu), gpu
     )
@@ -85,8 +92,7 @@ def load_tensorrt(
         raise EngineUnavailable(
             f"engine {flavour.name} cannot keep its engines in {folder}: {error}"
         ) from error
-    version = flavour.library().__version__
-    detail = f"{flavour.title} {version}, CUDA graphs, {request.samples} samples at a time"
+    detail = f"{library}, CUDA graphs, samples at a time: {request.samples}"
     return TensorrtEngine(
         flavour, request, EngineDescription(flavour.name, gpu.name, precision, detail), files
     )
