@@ -149,7 +149,6 @@ class TraceNode(LifecycleNode):
         super().__init__(NAME)
         self._settings = declare_parameters(self, TraceParameters)
         self._make_predictor = make_predictor
-        self._steady_clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._latency = LatencyWindow()
         self._rate = RateWindow()
         self._fault: tuple[Fault, str] | None = None
@@ -165,13 +164,21 @@ class TraceNode(LifecycleNode):
         self._loop: InferenceLoop[Image, _Prediction] | None = None
         self._subscriptions_in_use: list = []
         self._active = False
+        self._load_error = ""
+        # They live as long as the node: an executor driven by events trips over a timer destroyed when it is due.
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(
+            1.0 / self._settings.diagnostics_rate_hz,
+            self._publish_diagnostics,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
     # Lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and run it once, so that the first real frame is not the slow one."""
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._library_log.attach()
+        self._load_error = ""
         started_s = self._loading_since_s = time.monotonic()
         try:
             # The executor is in here: while an engine is built, only another thread can say so.
@@ -179,7 +186,8 @@ class TraceNode(LifecycleNode):
                 self._predictor = self._make_predictor(self._settings)
                 self._predictor.warm_up()
         except (CheckpointError, EngineError, SamplerError) as error:
-            self.get_logger().fatal(f"cannot load the model {self._settings.model!r}: {error}")
+            self._load_error = f"cannot load the model {self._settings.model!r}: {error}"
+            self.get_logger().fatal(self._load_error)
             self._release_model()
             return TransitionCallbackReturn.FAILURE
         finally:
@@ -192,9 +200,6 @@ class TraceNode(LifecycleNode):
             f"{status.engine.running}, {status.sampling}"
         )
         self._traces = self.create_publisher(PointCloud2, self._settings.traces_topic, LATEST)
-        self._diagnostic_timer = self.create_timer(
-            1.0 / self._settings.diagnostics_rate_hz, self._publish_diagnostics, clock=self._steady_clock
-        )
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -231,7 +236,6 @@ class TraceNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the model."""
-        self.destroy_timer(self._diagnostic_timer)
         self.destroy_publisher(self._traces)
         self._release_model()
         return TransitionCallbackReturn.SUCCESS
@@ -256,7 +260,6 @@ class TraceNode(LifecycleNode):
 
     def _release_model(self) -> None:
         self._library_log.detach()
-        self.destroy_publisher(self._diagnostics)
         # An inference that hangs keeps its engine; whatever comes next has one of its own.
         if self._predictor is not None and (self._loop is None or self._loop.ended):
             self._predictor.close()
@@ -411,6 +414,8 @@ class TraceNode(LifecycleNode):
         loading_since_s = self._loading_since_s
         if loading_since_s is not None:
             return Level.WARN, self._loading(time.monotonic() - loading_since_s)
+        if self._predictor is None:
+            return (Level.ERROR, self._load_error) if self._load_error else (Level.OK, "not configured")
         if self._loop is None or not self._active:
             return Level.OK, "inactive"
         busy_s = self._loop.busy_s
