@@ -193,6 +193,7 @@ class TraceFollowerNode(LifecycleNode):
         """Let go of everything that configure made."""
         for timer in self._timers_in_use:
             self.destroy_timer(timer)
+        self._timers_in_use = []
         for service in self._offered_services:
             self.destroy_service(service)
         for publisher in (self._trajectories, self._states, self._hand_paths, self._diagnostics):
@@ -504,6 +505,8 @@ class TraceFollowerNode(LifecycleNode):
         return levels.get(self._output.state, Level.OK), f"{self._output.state}: {self._output.reason}"
 
     def _publish_diagnostics(self) -> None:
+        if not self._timers_in_use:
+            return  # An executor driven by events calls once more for a timer that was due when it was destroyed.
         header = encode_header(self.get_clock().now().nanoseconds, "")
         if not self._active:
             self._diagnostics.publish(

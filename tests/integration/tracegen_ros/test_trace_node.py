@@ -32,6 +32,8 @@ def running(tester, processes) -> Camera:
             "-p",
             "frame_timeout_s:=10.0",
             "-p",
+            "deadline_s:=10.0",
+            "-p",
             "diagnostics_rate_hz:=20.0",
         ),
     )
