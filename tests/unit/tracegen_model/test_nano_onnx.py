@@ -272,6 +272,18 @@ def test_impossible_steps_are_refused_and_nothing_changes(
     assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
 
 
+def test_without_torch_the_command_says_what_is_missing(folder: Path) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; from tracegen_model.cli import main; "
+        f"sys.exit(main(['export', {str(folder)!r}]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert (
+        ended.stderr.strip() == "tracegen export: exporting needs torch: pip install 'tracegen-model[train]'"
+    )
+
+
 def test_a_graph_that_differs_from_torch_never_gets_into_the_checkpoint(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from tracegen_model.network.onnx_export import export_checkpoint
+    try:
+        from tracegen_model.network.onnx_export import export_checkpoint
+    except ModuleNotFoundError as error:
+        raise ValueError(f"exporting needs {error.name}: pip install 'tracegen-model[train]'") from error
 
     export_checkpoint(
         find_checkpoint(options.checkpoint),

@@ -82,7 +82,7 @@ class TracedGraph:
                 dynamo=False,
                 do_constant_folding=False,
             )
-        model = onnx.ModelProto.FromString(content.getvalue())
+        model = onnx.ModelProto.FromString(content.getbuffer())
         gather_constants(model.graph)
         fold_indices(model)
         for entry in model.graph.output:
