@@ -25,7 +25,9 @@ from tracegen_model.runtime.engines.tensorrt.flavours import TENSORRT_RTX
 from tracegen_model.runtime.engines.tensorrt.tensorrt_engine import TensorrtEngine
 
 from ..conftest import TINY, TINY_TRACEGEN
-from .host_cuda import Errors, HostCuda, HostLoader
+from .host_cuda import Errors, HostCuda, HostEngine, HostLoader
+
+pytestmark = pytest.mark.timeout(300)  # The first test imports the towers' libraries, and exports.
 
 SAMPLES = 2
 STEPS = 3
@@ -205,6 +207,40 @@ def test_a_gpu_without_enough_memory_is_said_and_nothing_is_kept(
 ) -> None:
     cuda.memory_limit = 20_000
     with pytest.raises(EngineError, match=r"the GPU is out of memory: 0\.00 of 0\.00 GB free"):
+        load()
+    assert cuda.is_empty
+
+
+def test_work_that_cannot_be_recorded_is_queued_each_time(
+    folder: Path,
+    load: Callable[[], TensorrtEngine],
+    cuda: HostCuda,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = CheckpointConfig.load(folder)
+    scene, state = observation(config.network, 0), noise(config.network, SAMPLES)
+    found = []
+    for capturable in (True, False):
+        monkeypatch.setattr(HostEngine, "can_be_captured", lambda engine, stream, value=capturable: value)
+        engine = load()
+        found.append(engine.sample(state, engine.condition(*scene, SENTENCES[0]), config.default_plan))
+    np.testing.assert_array_equal(found[0], found[1])
+    assert cuda.graphs == 2
+    assert "cannot be recorded as a CUDA graph" in caplog.text
+
+
+def test_pinned_memory_that_runs_out_is_given_back(
+    load: Callable[[], TensorrtEngine], cuda: HostCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = cuda.cudaHostAlloc
+    left = iter([True, False])
+
+    def runs_out(size: int, flags: int) -> tuple[Errors, int | None]:
+        return given(size, flags) if next(left, False) else (Errors.cudaErrorMemoryAllocation, None)
+
+    monkeypatch.setattr(cuda, "cudaHostAlloc", runs_out)
+    with pytest.raises(EngineError, match="out of memory"):
         load()
     assert cuda.is_empty
 

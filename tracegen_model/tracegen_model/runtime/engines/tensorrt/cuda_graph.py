@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from tracegen_model.runtime.engines.tensorrt.cuda_memory import DeviceTensor
 from tracegen_model.runtime.engines.tensorrt.cuda_runtime import CudaError, call
+
+logger = logging.getLogger(__name__)
 
 
 class CudaStream:
@@ -124,6 +127,8 @@ class RecordedWork:
         stream.wait()
         self._queue = queue
         self._graph = stream.capture(queue) if can_be_captured else None
+        if self._graph is None:
+            logger.warning("TensorRT's work cannot be recorded as a CUDA graph; it is queued each time anew")
 
     def start(self) -> None:
         """Queue all of it."""

@@ -92,20 +92,27 @@ class PinnedArrays:
         self._cuda = cuda
         self._addresses: list[int] = []
         self.arrays: dict[str, NDArray[Any]] = {}
-        for name, tensor in like.items():
-            address = int(call(cuda, "cudaHostAlloc", max(1, tensor.nbytes), cuda.cudaHostAllocDefault))
-            self._addresses.append(address)
-            memory = (ctypes.c_char * max(1, tensor.nbytes)).from_address(address)
-            count = math.prod(tensor.shape)
-            array = np.frombuffer(memory, dtype=tensor.dtype, count=count).reshape(tensor.shape)
-            array[...] = 0
-            self.arrays[name] = array
+        try:
+            for name, tensor in like.items():
+                self.arrays[name] = self._allocate(tensor)
+        except CudaError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Free everything; the arrays must not be used afterwards."""
         self.arrays.clear()
         while self._addresses:
             _free(self._cuda, "cudaFreeHost", self._addresses.pop())
+
+    def _allocate(self, like: DeviceTensor) -> NDArray[Any]:
+        size = max(1, like.nbytes)
+        address = int(call(self._cuda, "cudaHostAlloc", size, self._cuda.cudaHostAllocDefault))
+        self._addresses.append(address)
+        memory = (ctypes.c_char * size).from_address(address)
+        array = np.frombuffer(memory, like.dtype, math.prod(like.shape)).reshape(like.shape)
+        array[...] = 0
+        return array
 
 
 def _free(cuda: Any, name: str, address: int) -> None:

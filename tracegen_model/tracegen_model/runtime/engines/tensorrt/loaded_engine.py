@@ -34,7 +34,11 @@ class EngineLoader:
 
     def load(self, path: Path) -> LoadedEngine:
         """The engine in a file; raises EngineError when the GPU does not take it."""
-        engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
+        try:
+            serialized = path.read_bytes()
+        except OSError as error:
+            raise EngineError(f"{path} could not be read: {error}") from error
+        engine = self._runtime.deserialize_cuda_engine(serialized)
         if engine is None:
             raise EngineError(
                 f"{path} could not be loaded: {'; '.join(self._log.errors) or 'no reason given'}"
