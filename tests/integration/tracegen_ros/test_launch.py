@@ -33,16 +33,20 @@ def launch(*arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    ("argument", "words"),
+    ("arguments", "words"),
     [
-        ("robot:=franky", "needs an emulated robot on this machine, fci_ip:=127.0.0.1, got fci_ip:=172.16.0.2"),
+        (
+            "robot:=franky",
+            "needs an emulated robot on this machine, fci_ip:=127.0.0.1, got fci_ip:=172.16.0.2",
+        ),
         ("robot:=ur5", "Valid options are: ['sim', 'franky']"),
         ("camera_rate:=fast", "camera_rate:=fast must be a number"),
         ("lockstep:=perhaps", "lockstep:=perhaps must be true or false"),
+        ("dry_run:=true lockstep:=true", "lockstep:=true waits for the robot to be told something"),
     ],
 )
-def test_what_cannot_be_is_refused_with_a_reason(argument: str, words: str) -> None:
-    code, output = launch(argument)
+def test_what_cannot_be_is_refused_with_a_reason(arguments: str, words: str) -> None:
+    code, output = launch(*arguments.split())
     assert code != 0
     assert words in output
 
