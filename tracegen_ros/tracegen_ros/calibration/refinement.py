@@ -87,7 +87,7 @@ def reprojection_errors(
     A point behind the camera counts as an image's width off.
     """
     poses = placement.board_in_camera(hand_in_base)
-    residuals = [_residuals(pose, view, intrinsics) for pose, view in zip(poses, views, strict=True)]
+    residuals = [view_residual(pose, view, intrinsics) for pose, view in zip(poses, views, strict=True)]
     return np.array([np.sqrt(2.0 * (residual**2).mean()) for residual in residuals])
 
 
@@ -196,7 +196,7 @@ class _WhiteProblem:
     def _residuals(self, placement: Placement) -> list[FloatArray]:
         poses = placement.board_in_camera(self.hand_in_base)
         return [
-            matrix @ _residuals(pose, view, self.intrinsics)
+            matrix @ view_residual(pose, view, self.intrinsics)
             for pose, view, matrix in zip(poses, self.views, self.white, strict=True)
         ]
 
@@ -214,8 +214,8 @@ class _WhiteProblem:
         return gradients, hessian
 
 
-def _residuals(board_in_camera: FloatArray, view: BoardView, intrinsics: CameraIntrinsics) -> FloatArray:
-    """(2K,) projected minus found [px]."""
+def view_residual(board_in_camera: FloatArray, view: BoardView, intrinsics: CameraIntrinsics) -> FloatArray:
+    """(2K,) corners of ``view`` projected from ``board_in_camera`` (4, 4), minus those found [px]."""
     points = view.points_in_board @ board_in_camera[:3, :3].T + board_in_camera[:3, 3]
     return np.nan_to_num(intrinsics.project(points) - view.pixels, nan=float(intrinsics.width)).ravel()
 

@@ -25,6 +25,8 @@ def summary(solution: Solution) -> list[str]:
         f"{_mm(np.max(across))} and {_deg(np.max(angles))} at worst",
         f"standard deviation: camera {_mm(solution.position_error)}, {_deg(solution.rotation_error)}; "
         f"points seen where the board was {_mm(solution.workspace_error)}",
+        f"the board's size by the robot's motion: {100.0 * solution.board_scale.ratio:.2f} % of the one given, "
+        f"standard deviation {100.0 * solution.board_scale.error:.2f} %",
     ]
     if solution.outliers:
         lines.append(f"left out: {', '.join(residual.name for residual in solution.outliers)}")

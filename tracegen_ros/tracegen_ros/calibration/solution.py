@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracegen_model.camera import CameraIntrinsics
+from tracegen_ros.calibration.board_scale import BoardScale, measure_board_scale
 from tracegen_ros.calibration.board_view import BoardView
 from tracegen_ros.calibration.errors import CalibrationDataError
 from tracegen_ros.calibration.hand_eye import METHODS, MIN_POSES, motion_pairs, park
@@ -43,6 +44,9 @@ MAX_HOLD_OUT_ERROR = 0.010
 
 MAX_HOLD_OUT_ANGLE = np.radians(1.5)
 """Likewise [rad]."""
+
+MAX_SCALE_ERROR = 0.005
+"""A board whose size is wrong by more than this share is refused: half a per cent moves the camera by 5 mm."""
 
 _SUBSETS = 40
 _SUBSET_SIZE = 5
@@ -110,6 +114,7 @@ class Solution:
         position_error: Standard deviation of the camera's position, worst direction [m].
         rotation_error: Standard deviation of its rotation, worst direction [rad].
         workspace_error: Standard deviation of a point seen where the board was, worst direction [m].
+        board_scale: The board's true size over the one given, by the robot's motion.
         residuals: Of the poses used.
         outliers: Poses that were left out.
         hold_out: Residuals of poses that were held out in turn.
@@ -121,6 +126,7 @@ class Solution:
     position_error: float
     rotation_error: float
     workspace_error: float
+    board_scale: BoardScale
     residuals: tuple[Residual, ...]
     outliers: tuple[Residual, ...]
     hold_out: tuple[Residual, ...]
@@ -129,6 +135,12 @@ class Solution:
     @property
     def problem(self) -> str | None:
         """Why this must not be used, or None."""
+        if self.board_scale.deviates(MAX_SCALE_ERROR):
+            share, deviation = 100.0 * self.board_scale.ratio, 100.0 * self.board_scale.error
+            return (
+                f"by the robot's motion, the board is {share:.2f} % of the size given (standard deviation "
+                f"{deviation:.2f} %): measure the print, and give what one square measures with --square-mm"
+            )
         across = float(np.median([residual.across for residual in self.hold_out]))
         angle = float(np.median([residual.angle for residual in self.hold_out]))
         if across <= MAX_HOLD_OUT_ERROR and angle <= MAX_HOLD_OUT_ANGLE:
@@ -174,6 +186,7 @@ def solve(poses: Sequence[CapturedPose], intrinsics: CameraIntrinsics) -> Soluti
         position_error=_worst_deviation(covariance[:3, :3]),
         rotation_error=_worst_deviation(covariance[3:, 3:]),
         workspace_error=_median([_worst_deviation(move @ covariance @ move.T) for move in moves]),
+        board_scale=measure_board_scale(placement, _hands(used), [pose.view for pose in used], intrinsics),
         residuals=_residuals(placement, used, intrinsics),
         outliers=_residuals(placement, left_out, intrinsics),
         hold_out=hold_outs[REFINED],
