@@ -90,10 +90,14 @@ class FollowerParameters:
     )
 
     def follower_config(self) -> FollowerConfig:
-        """The motion core's settings under these parameters."""
+        """The motion core's settings under these parameters; a slow hand also approaches and turns slowly."""
+        share = min(1.0, self.speed / _CORE.workspace.speed)
         return replace(
             _CORE,
             command_lead_s=self.command_lead_s,
-            workspace=replace(_CORE.workspace, speed=self.speed),
+            approach_speed=min(_CORE.approach_speed, self.speed),
+            workspace=replace(
+                _CORE.workspace, speed=self.speed, turning_speed=share * _CORE.workspace.turning_speed
+            ),
             safety=replace(_CORE.safety, max_trace_age_s=self.max_trace_age_s),
         )
