@@ -27,7 +27,6 @@ from tracegen_model.network.checkpoint_config import (
     CheckpointError,
 )
 from tracegen_model.network.checkpoint_graphs import sampler_graph
-from tracegen_model.network.graph_dependencies import dependencies, of_inputs
 from tracegen_model.network.graph_weights import INSIDE_LIMIT, weights_files
 from tracegen_model.network.integrators import METHODS, SamplingPlan
 from tracegen_model.network.nano.conditioning import Conditioning
@@ -200,15 +199,22 @@ def test_the_sampler_repeats_only_what_follows_from_the_state(folder: Path) -> N
     graph = load(folder, SAMPLER_FILE).graph
     assert not {"Sin", "Cos"}.intersection(node.op_type for node in graph.node)
     assert not any("transformer.time." in tensor.name for tensor in graph.initializer)
-    graph.input[0].name = "state"
+    of_noise = {"noise"}
+    repeated: dict[str, set[str]] = {}
     for node in graph.node:
-        node.input[:] = ["state" if name == "noise" else name for name in node.input]
-    depends = dependencies(graph, ())
-    for node in graph.node:
-        repeated = node.name.startswith(("evaluation_", "integration_"))
-        assert repeated == ("state" in of_inputs(node, depends)) or node.op_type == "Shape"
-    evaluations = {node.name.split("/")[0] for node in graph.node if node.name.startswith("evaluation_")}
-    assert len(evaluations) == STEPS
+        follows = bool(of_noise.intersection(node.input)) and (node.op_type, node.input[0]) != (
+            "Shape",
+            "noise",
+        )
+        evaluation = node.name.split("/")[0]
+        assert follows == evaluation.startswith(("evaluation_", "integration_"))
+        if follows:
+            of_noise.update(node.output)
+            repeated.setdefault(evaluation.split("_")[0], set()).add(evaluation)
+        if evaluation.startswith("evaluation_"):
+            # One condition for all samples: it is spread over them once, not at every step.
+            assert node.op_type not in ("Expand", "Tile")
+    assert len(repeated["evaluation"]) == STEPS
 
 
 def test_many_samples_are_as_many_single_ones(folder: Path, condition: dict[str, np.ndarray]) -> None:
