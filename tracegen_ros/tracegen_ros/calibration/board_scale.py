@@ -1,8 +1,8 @@
 """How large the board really is: the robot's motion measures it.
 
 A print that was fitted to the page is some per cent too small. Distances seen by the camera are then off by as much,
-and the camera is found centimetres away from where it stands, with residuals of a few pixels only. But the motion of the
-hand between poses is known in metres: refining the board's scale together with camera and board shows it.
+and the camera is found centimetres away from where it stands, with residuals of a few pixels only. But the motion of
+the hand between poses is known in metres: refining the board's scale together with camera and board shows it.
 """
 
 from __future__ import annotations
