@@ -25,11 +25,12 @@ HEADER = encode_header(5_000_000_000, "camera_color_optical_frame")
 
 
 def rising_traces() -> TraceGrid:
+    """With a spread, which viewers do not know."""
     points = np.ones((9, 4, 3), np.float32)
     points[:, 0, 1] -= np.linspace(0.0, 0.2, 9)
     pixels = np.full((9, 4, 2), 30.0, np.float32)
     pixels[:, 0, 1] = np.linspace(30.0, 5.0, 9)
-    return TraceGrid(points, pixels)
+    return TraceGrid(points, pixels, np.full((9, 4), 0.01, np.float32))
 
 
 def test_moving_traces_are_drawn_as_markers_and_overlay_and_removed_when_stale(tester, processes) -> None:

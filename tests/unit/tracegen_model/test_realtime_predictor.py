@@ -137,8 +137,6 @@ def test_settings_that_make_no_sense_are_refused(folder: Path, settings: dict, w
 class Recorder:
     """An engine that counts what is asked of it, and breaks when told to."""
 
-    made: list[Recorder]
-
     def __init__(self, name: str) -> None:
         self.description = EngineDescription(name, "a device", "float32", "no network")
         self.conditions = 0
@@ -162,7 +160,7 @@ class Recorder:
         self.plans.append(plan)
         if self.breaks_at == "sample":
             raise EngineError("out of memory")
-        return np.zeros_like(state)
+        return np.full_like(state, np.nan if self.breaks_at == "overflow" else 0.0)
 
     def close(self) -> None:
         self.closed = True
@@ -204,7 +202,7 @@ def test_a_warm_start_skips_the_steps_before_it(folder: Path, recorders: list[Re
     assert after.evaluations < cold.evaluations
 
 
-@pytest.mark.parametrize("stage", ["condition", "sample"])
+@pytest.mark.parametrize("stage", ["condition", "sample", "overflow"])
 def test_when_the_engine_breaks_there_are_no_traces_and_the_next_engine_makes_the_next(
     folder: Path, recorders: list[Recorder], stage: str
 ) -> None:
