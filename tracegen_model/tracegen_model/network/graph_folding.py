@@ -54,10 +54,11 @@ def fold_indices(model: onnx.ModelProto) -> None:
     ]
     replace_nodes(graph, remaining)
     used = {name for node in remaining for name in node.input} | {entry.name for entry in graph.output}
-    kept = [tensor for tensor in [*graph.initializer, *values] if tensor.name in used]
-    kept = [TensorProto.FromString(tensor.SerializeToString()) for tensor in kept]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
+    # One by one: weights take up to 2 GB, and copying them would take as much again.
+    for place in reversed(range(len(graph.initializer))):
+        if graph.initializer[place].name not in used:
+            del graph.initializer[place]
+    graph.initializer.extend(values)
 
 
 def gather_constants(graph: onnx.GraphProto) -> None:

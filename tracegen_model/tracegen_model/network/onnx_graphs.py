@@ -83,6 +83,7 @@ class TracedGraph:
                 do_constant_folding=False,
             )
         model = onnx.ModelProto.FromString(content.getbuffer())
+        content.close()
         gather_constants(model.graph)
         fold_indices(model)
         for entry in model.graph.output:

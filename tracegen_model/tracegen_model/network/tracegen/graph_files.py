@@ -10,8 +10,8 @@
 ========================  ==================================================================================
 
 Weights that ``model.safetensors`` or ``encoders.safetensors`` hold stay there; other ones, such as position codes or
-pretrained towers that the checkpoint does not hold itself, are in a file beside the graph, ``vision_encoder.weights``
-for example. ``config.json`` lists the files of each graph, ``bundle.json`` the tensors' shapes, types, meanings and
+pretrained towers that the checkpoint does not hold itself, are in a file beside the graph, ``velocity.weights`` for
+example. ``config.json`` lists the files of each graph, ``bundle.json`` the tensors' shapes, types, meanings and
 units.
 """
 
