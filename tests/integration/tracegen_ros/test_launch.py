@@ -42,6 +42,8 @@ def launch(*arguments: str) -> tuple[int, str]:
         ("robot:=ur5", "Valid options are: ['sim', 'franky']"),
         ("camera_rate:=fast", "camera_rate:=fast must be a number"),
         ("lockstep:=perhaps", "lockstep:=perhaps must be true or false"),
+        ("engine:=abacus", "Valid options are: ['auto', "),
+        ("samples:=several", "samples:=several must be a number"),
         ("dry_run:=true lockstep:=true", "lockstep:=true waits for the robot to be told something"),
     ],
 )
