@@ -21,6 +21,7 @@ from tests.integration.fr3_driver.conftest import HOST as EMULATOR_HOST
 from tests.integration.fr3_driver.conftest import EmulatedRobot, wait
 
 pytest.importorskip("franky_sim")
+pytestmark = pytest.mark.timeout(240)
 
 FRANKY_SIM_HOST = f"127.2.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
 """Another address than that of the emulator in these tests."""

@@ -28,6 +28,8 @@ from fr3_sim.simulation import Simulation
 from tracegen_ros.messages import decode_colour, decode_stamp, seconds_from
 from tracegen_ros.qos import SENSOR
 
+pytestmark = pytest.mark.timeout(240)
+
 SEED = 7
 FREE_PLACE = np.array([0.35, -0.3])
 """Where nothing lies on the table [m]."""

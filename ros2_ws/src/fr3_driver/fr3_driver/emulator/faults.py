@@ -1,6 +1,7 @@
 """What can be done to an emulated robot from outside: faults, pushes, objects, and questions about it.
 
-Each is one JSON object with a field ``do``, its name, beside its own fields; the names are those of the methods below.
+Each is one JSON object with a field ``do``, its name, beside its own fields; the names are those of the methods below,
+and ``scene``: ``SceneLink.exchange``.
 """
 
 from __future__ import annotations

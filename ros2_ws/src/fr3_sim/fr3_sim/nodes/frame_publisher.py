@@ -24,6 +24,7 @@ class FramePublisher:
     """
 
     def __init__(self, node: Node) -> None:
+        self._node = node
         self._colour = node.create_publisher(Image, COLOUR_TOPIC, SENSOR)
         self._colour_info = node.create_publisher(CameraInfo, COLOUR_INFO_TOPIC, SENSOR)
         self._depth = node.create_publisher(Image, DEPTH_TOPIC, SENSOR)
@@ -37,3 +38,8 @@ class FramePublisher:
         self._depth_info.publish(info)
         self._colour.publish(encode_colour(frame.colour, header))
         self._depth.publish(encode_depth(frame.depth_m, header))
+
+    def destroy(self) -> None:
+        """Take the topics off the graph."""
+        for publisher in (self._colour, self._colour_info, self._depth, self._depth_info):
+            self._node.destroy_publisher(publisher)

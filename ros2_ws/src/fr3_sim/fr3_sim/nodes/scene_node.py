@@ -88,7 +88,7 @@ class SceneNode(LifecycleNode):
             self.create_service(Trigger, "~/reset", self._on_reset),
             self.create_service(Trigger, "~/report", self._on_report),
         ]
-        # From here on: an emulated hand whose fingers nobody moves answers no request.
+        # From here on, active or not: an emulated hand whose fingers nobody moves answers no request.
         self._timer = self.create_timer(_EXCHANGE_PERIOD_S, self._go_on, clock=self._steady_clock)
         self._active = False
         return TransitionCallbackReturn.SUCCESS
@@ -108,6 +108,7 @@ class SceneNode(LifecycleNode):
         self.destroy_timer(self._timer)
         for service in self._services_in_use:
             self.destroy_service(service)
+        self._camera.destroy()
         self._let_go()
         return TransitionCallbackReturn.SUCCESS
 
