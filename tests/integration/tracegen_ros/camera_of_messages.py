@@ -64,15 +64,19 @@ class Camera:
         yield
         self.tester.node.destroy_timer(timer)
 
+    def traces_since(self, stamp_ns: int) -> list[PointCloud2]:
+        """Traces of images that are not older than ``stamp_ns``; older ones may still have been on their way."""
+        return [cloud for cloud in self.traces if decode_stamp(cloud.header.stamp) >= stamp_ns]
+
     def wait_for_traces(self, after_ns: int = 0) -> PointCloud2:
         """The first traces of a frame that is not older than ``after_ns``; frames are published until they come."""
 
         def arrived() -> bool:
             self.publish()
-            return any(decode_stamp(cloud.header.stamp) >= after_ns for cloud in self.traces)
+            return bool(self.traces_since(after_ns))
 
         self.tester.wait(arrived, "traces")
-        return next(cloud for cloud in self.traces if decode_stamp(cloud.header.stamp) >= after_ns)
+        return self.traces_since(after_ns)[0]
 
     def close(self) -> None:
         """Take everything back, the latched instruction above all: a node that starts later must not hear it."""
