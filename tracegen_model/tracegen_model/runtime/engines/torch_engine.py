@@ -77,7 +77,7 @@ class TorchEngine:
         self._threads = request.threads
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._precision = self._chosen_precision(request)
-        self._network = load_checkpoint(request.folder)[1].to(self._device).requires_grad_(True)
+        self._network = _in_memory(load_checkpoint(request.folder)[1]).to(self._device).requires_grad_(True)
         self._velocity: Velocity = self._network.velocity
         self._encoder = _encoder(self._network)
 
@@ -232,6 +232,13 @@ class _PublishedEncoder:
 
     def compile(self) -> None:
         self._image_tokens = torch.compile(self._network.image_tokens, dynamic=False)
+
+
+def _in_memory[Network: TraceNetwork](network: Network) -> Network:
+    """``network`` with tensors of its own: those of pretrained towers are views of a file, which may be replaced."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        tensor.data = tensor.data.clone()
+    return network
 
 
 def _encoder(network: TraceNetwork) -> _Encoder:
