@@ -23,7 +23,7 @@ from tracegen_model.network.tracegen.tracegen import TraceGen
 
 from .conftest import build, needs_tensorrt_rtx, report
 
-pytestmark = [needs_tensorrt_rtx, pytest.mark.timeout(300)]
+pytestmark = [needs_tensorrt_rtx, pytest.mark.timeout(600)]
 
 TOWER_BLOCKS = 2
 NETWORK = TraceGenConfig(
@@ -45,11 +45,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     weights = {}
     with torch.no_grad():
         for graph in graph_set.graphs:
+            values |= graph(values)
             stored = StoredTensors(folder, ())
-            model = graph.trace(values)
-            weights[graph.file] = write_graph(model, folder / graph.file, stored, f"{graph.file}.weights")
-            if graph is not graph_set.graphs[-1]:
-                values |= graph(values)
+            weights[graph.file] = write_graph(
+                graph.trace(values), folder / graph.file, stored, f"{graph.file}.weights"
+            )
     config = CheckpointConfig(
         name="base",
         preset="base",
