@@ -80,7 +80,11 @@ def _run(options: argparse.Namespace) -> None:
         try:
             gpu = find_gpu()
         except EngineUnavailable as error:
-            hint = "; or name GPUs to build for: --compute-capability 8.9" if flavour.compiles_when_loaded else ""
+            hint = (
+                "; or name GPUs to build for: --compute-capability 8.9"
+                if flavour.compiles_when_loaded
+                else ""
+            )
             raise EngineUnavailable(f"{error}{hint}") from error
     target = target_for(flavour, gpu) if gpu else target_without_gpu(flavour, options.compute_capability)
     checkpoint = find_checkpoint(options.checkpoint)
