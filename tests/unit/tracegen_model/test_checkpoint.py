@@ -14,8 +14,8 @@ from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
 from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen, colour_from_bytes
-from tracegen_model.network.onnx_export import export_checkpoint
 from tracegen_model.network.nano.text_tokens import word_ids
+from tracegen_model.network.onnx_export import export_checkpoint
 from tracegen_model.network.samplers import repeat_condition, sample
 from tracegen_model.runtime.engines import EngineRequest, load_engine
 
