@@ -42,6 +42,8 @@ RIM = 0.012
 """White paper around the board [m]."""
 
 SUPERSAMPLING = 3
+WINDOW_MARGIN = 6
+"""Rendered around the print [px]."""
 
 BACKGROUND = 96.0
 INK, PAPER = 25.0, 225.0
@@ -86,9 +88,10 @@ def render_board(
     """Grey image (H, W) of the board on a grey background."""
     intrinsics = lens.intrinsics
     width, height = intrinsics.width, intrinsics.height
+    left, top, right, bottom = _window(board, board_in_camera, lens)
     step = 1.0 / SUPERSAMPLING
-    u = (np.arange(width * SUPERSAMPLING) + 0.5) * step - 0.5
-    v = (np.arange(height * SUPERSAMPLING) + 0.5) * step - 0.5
+    u = left + (np.arange((right - left) * SUPERSAMPLING) + 0.5) * step - 0.5
+    v = top + (np.arange((bottom - top) * SUPERSAMPLING) + 0.5) * step - 0.5
     pixels = np.stack(np.meshgrid(u, v), axis=-1)
     if any(lens.distortion):
         pixels = lens.ideal(pixels.reshape(-1, 2)).reshape(pixels.shape)
@@ -108,13 +111,33 @@ def render_board(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=BACKGROUND,
     )
-    image = cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
+    image = np.full((height, width), BACKGROUND, np.float32)
+    image[top:bottom, left:right] = cv2.resize(
+        fine, (right - left, bottom - top), interpolation=cv2.INTER_AREA
+    )
     light = 1.0 - quality.shading * np.linspace(0.0, 1.0, width)[None, :].astype(np.float32)
     image = image * light
     if quality.blur > 0.0:
         image = cv2.GaussianBlur(image, (0, 0), quality.blur)
     image = image + rng.normal(0.0, quality.noise, image.shape) if quality.noise else image
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def _window(board: CalibrationBoard, board_in_camera: FloatArray, lens: Lens) -> tuple[int, int, int, int]:
+    """The part of the image that the print can lie in: first and last column and row, the last ones excluded [px]."""
+    across, down = board.size
+    outline = np.array(
+        [[x, y, 0.0] for x in np.linspace(-RIM, across + RIM, 5) for y in np.linspace(-RIM, down + RIM, 5)]
+    )
+    in_camera = outline @ board_in_camera[:3, :3].T + board_in_camera[:3, 3]
+    distortion = np.array(lens.distortion) if any(lens.distortion) else np.zeros(5)
+    pixels = cv2.projectPoints(in_camera, np.zeros(3), np.zeros(3), lens.intrinsics.matrix, distortion)[0]
+    pixels = np.asarray(pixels, dtype=float).reshape(-1, 2)
+    low = np.maximum(np.floor(pixels.min(axis=0)) - WINDOW_MARGIN, 0).astype(int)
+    high = np.minimum(
+        np.ceil(pixels.max(axis=0)) + WINDOW_MARGIN, [lens.intrinsics.width, lens.intrinsics.height]
+    ).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
 def random_board_pose(board: CalibrationBoard, lens: Lens, rng: np.random.Generator) -> FloatArray:
