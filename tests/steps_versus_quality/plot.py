@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, ScalarFormatter
 from tests.steps_versus_quality.equal_cost import BUDGETS
 
 if TYPE_CHECKING:
@@ -45,8 +45,17 @@ PANELS = (
     ("hand_cm_32", "hand after 40 cm of path", "error [cm]"),
     ("moving_ade_cm", "all moving points (ADE)", "error [cm]"),
     ("spread_cm", "end points over seeds", "spread [cm]"),
-    ("distance_cm", "same noise, settled flow", "distance [cm]"),
+    ("distance_cm", "from the settled flow, same noise", "distance [cm]"),
 )
+
+CENTIMETRES = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0)
+"""Marks of a logarithmic axis of errors [cm]."""
+
+SUCCESS_MARK = 20.0
+"""Between marks of the axis of success [%]."""
+
+MARGIN = 1.15
+"""What the axis of evaluations goes beyond the budgets, as a factor."""
 
 SIDESTEP = 1.035
 """Methods with the same evaluations stand beside each other by this factor, so that their intervals can be seen."""
@@ -76,11 +85,14 @@ def plot_curve(lines: Sequence[Sequence[CurveRow]], settings: Mapping[str, Any],
         places = [grid[0, 0], grid[0, 1], grid[0, 2], grid[1, 0]]
         for axes, (measure, title, unit) in zip(places, PANELS, strict=True):
             _draw_measure(axes, series, measure)
+            axes.set_yscale("log")
+            axes.yaxis.set_major_locator(FixedLocator(CENTIMETRES))
+            axes.yaxis.set_minor_locator(NullLocator())
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             _dress(axes, title, unit)
-        places[-1].set_yscale("log")
         _draw_success(grid[1, 1], series)
         _dress(grid[1, 1], "closed loop, same scenes", "success [%]")
-        grid[1, 1].set_ylim(-3, 103)
+        grid[1, 1].set_ylim(_lowest_success(series), 103)
         _describe(grid[1, 2], series, settings)
         figure.suptitle(
             f"Steps versus quality at equal cost: {lines[0][0].key.checkpoint}", fontweight="bold"
@@ -114,6 +126,12 @@ def _draw_success(axes: Axes, series: Sequence[tuple[LineStyle, list[CurveRow]]]
         axes.errorbar(x, 100 * share, yerr=whiskers, elinewidth=1.0, capsize=2.0, **_line(style))
 
 
+def _lowest_success(series: Sequence[tuple[LineStyle, list[CurveRow]]]) -> float:
+    """Where the axis of success starts [%]: a mark below the lowest interval."""
+    ends = [row.success.interval[0] for _, rows in series for row in rows if row.success is not None]
+    return max(-3.0, SUCCESS_MARK * np.floor(100.0 * min(ends, default=0.0) / SUCCESS_MARK - 1.0))
+
+
 def _line(style: LineStyle) -> dict[str, Any]:
     return {
         "color": style.colour,
@@ -135,7 +153,7 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
     axes.xaxis.set_major_locator(FixedLocator([budget for budget in BUDGETS if budget != 8]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(BUDGETS[0] / MARGIN, BUDGETS[-1] * MARGIN)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -158,11 +176,11 @@ def _describe(
         "so differences are surer than the bands (see the table).",
     ]
     if episodes:
-        lines.append(f"Closed loop: {max(episodes)} episodes a point, Wilson 95 %;")
+        lines.append(f"Closed loop: {max(episodes)} episodes a point (less those lost), Wilson 95 %;")
         lines.append(f"{missing} of {missing + _known(series)} rows were not run in the closed loop.")
     else:
         lines.append("The closed loop was not run.")
-    axes.text(0.0, 0.40, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=8.5, linespacing=1.5)
+    axes.text(0.0, 0.48, "\n".join(lines), transform=axes.transAxes, va="top", fontsize=8.5, linespacing=1.5)
 
 
 def _known(series: Sequence[tuple[LineStyle, list[CurveRow]]]) -> int:

@@ -58,6 +58,7 @@ def plain(row: CurveRow, reference: CurveRow | None) -> dict[str, Any]:
         content["success"] = {
             "count": row.success.count,
             "episodes": len(row.success.by_seed),
+            "lost_episodes": row.success.lost,
             "interval_95": row.success.interval,
             "by_seed": {str(seed): succeeded for seed, succeeded in sorted(row.success.by_seed.items())},
         }
@@ -99,7 +100,8 @@ def _success_cell(success: Success | None) -> str:
     if success is None:
         return NOT_MEASURED
     low, high = success.interval
-    return f"{success.count} / {len(success.by_seed)} [{100 * low:.0f}, {100 * high:.0f}] %"
+    lost = f", {success.lost} lost" if success.lost else ""
+    return f"{success.count} / {len(success.by_seed)} [{100 * low:.0f}, {100 * high:.0f}] %{lost}"
 
 
 def write_report(

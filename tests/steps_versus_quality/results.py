@@ -71,9 +71,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Success:
-    """Closed-loop successes of a row, by seed."""
+    """Closed-loop successes of a row.
+
+    Attributes:
+        by_seed: Of the episodes that came to a verdict.
+        lost: Episodes that came to none, because the stack stalled or died; they do not count.
+    """
 
     by_seed: Mapping[int, bool]
+    lost: int = 0
 
     @property
     def count(self) -> int:
@@ -172,7 +178,11 @@ class Results:
         if not path.is_file():
             return None
         episodes = json.loads(path.read_text(encoding="utf-8"))["episodes"]
-        return Success({episode["seed"]: bool(episode["success"]) for episode in episodes})
+        judged = [episode for episode in episodes if not episode["failure"]]
+        if not judged:
+            return None
+        by_seed = {episode["seed"]: bool(episode["success"]) for episode in judged}
+        return Success(by_seed, lost=len(episodes) - len(judged))
 
     def _offline_file(self, key: RowKey) -> Path:
         return self.folder / "offline" / f"{key.stem}.json"

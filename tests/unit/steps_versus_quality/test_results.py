@@ -22,10 +22,14 @@ def row(values: list[float]) -> OfflineRow:
     return OfflineRow(dict.fromkeys(MEASURES, np.array(values)), ["a", "b", "c", "d"])
 
 
-def write_success(results: Results, key: RowKey, outcomes: list[bool]) -> None:
+def write_success(results: Results, key: RowKey, outcomes: list[bool | None]) -> None:
+    """Write what the closed loop's benchmark does; an outcome of None came to no verdict."""
     folder = results.success_folder(key)
     folder.mkdir(parents=True)
-    episodes = [{"seed": seed, "success": outcome} for seed, outcome in enumerate(outcomes)]
+    episodes = [
+        {"seed": seed, "success": bool(outcome), "failure": "" if outcome is not None else "stalled"}
+        for seed, outcome in enumerate(outcomes)
+    ]
     (folder / "results.json").write_text(json.dumps({"episodes": episodes}), encoding="utf-8")
 
 
@@ -60,6 +64,16 @@ def test_successes_are_compared_seed_by_seed() -> None:
     first, second = Success({1: True, 2: True, 3: False}), Success({1: True, 2: False, 3: True, 4: True})
     assert first.differing(second) == (1, 1)
     assert first.share == pytest.approx(2 / 3)
+
+
+def test_an_episode_without_a_verdict_is_no_failure_of_the_sampler(tmp_path: Path) -> None:
+    results = Results(tmp_path, SETTINGS)
+    write_success(results, EULER_4, [True, None, False])
+    found = results.success(EULER_4)
+    assert found is not None
+    assert (found.by_seed, found.lost) == ({0: True, 2: False}, 1)
+    write_success(results, HEUN_2, [None])
+    assert results.success(HEUN_2) is None
 
 
 def test_the_report_says_what_was_not_measured(tmp_path: Path) -> None:
