@@ -38,7 +38,7 @@ MS_PER_S = 1000.0
 WARM_UP_TURNS = 2
 MANY_SAMPLES = 4
 
-SETTLING_S = 0.02
+SETTLING_S = 0.3
 """Pause in which threads that spin give up; what they burn after their work counts as theirs [s]."""
 
 
