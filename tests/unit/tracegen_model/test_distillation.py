@@ -102,7 +102,7 @@ def test_a_student_comes_nearer_to_the_flow_than_its_teacher_in_as_few_steps(
         folder,
         tmp_path / "run",
         optimisation={
-            "steps": 120,
+            "steps": 70,
             "batch": 12,
             "learning_rate": 3e-3,
             "constant_share": 0.3,
