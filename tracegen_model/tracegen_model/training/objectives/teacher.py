@@ -74,8 +74,7 @@ def require_same_network(teacher: CheckpointConfig, folder: Path, student: Netwo
         if not different:
             return
         what = ", ".join(different)
-        expected, found = ([str(values[name]) for name in different] for values in (ours, theirs))
-        expected, found = ", ".join(expected), ", ".join(found)
+        expected, found = (", ".join(str(values[name]) for name in different) for values in (ours, theirs))
     raise TrainingConfigError(
         f"objective.distillation.teacher: {folder} is another network than the student: {what}: expected {expected}, "
         f"found {found}; a student starts from its teacher's weights and can change time_shift only"

@@ -7,7 +7,6 @@ package onnx. Running an engine that has been built needs neither.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
 from pathlib import Path
 
@@ -16,9 +15,6 @@ from tracegen_model.runtime.engines.engine import EngineUnavailable
 
 HALF_PRECISIONS = ("bfloat16", "float16")
 """Precisions that graphs have to be written anew for."""
-
-MAKER = "tracegen_model.network.checkpoint_graphs"
-"""Makes them. It is imported by name and late: nothing else that runs a network may need onnx."""
 
 RULES = ("tracegen_model.network.half_precision", "tracegen_model.network.graph_dependencies")
 """Say which arithmetic is done in half precision."""
@@ -34,12 +30,12 @@ def typed_graph(folder: Path, config: CheckpointConfig, graph: str, precision: s
     if precision not in HALF_PRECISIONS:
         return None
     try:
-        maker = importlib.import_module(MAKER)
+        from tracegen_model.network import checkpoint_graphs
     except ModuleNotFoundError as error:
         raise EngineUnavailable(
             f"building engines in {precision} needs the package {error.name}: pip install {error.name}"
         ) from error
-    return bytes(maker.typed_graph(folder, config, graph, precision).SerializeToString())
+    return bytes(checkpoint_graphs.typed_graph(folder, config, graph, precision).SerializeToString())
 
 
 def rules_digest(precision: str) -> str:
