@@ -319,6 +319,8 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             "trajectory_topic": chosen["trajectory_topic"],
             "lockstep": lockstep,
             "command_lead_s": LOCKSTEP_LEAD_S if lockstep else LIVE_LEAD_S,
+            # A real arm waits until its hand is seen where the calibration puts it.
+            "calibration_check": chosen["robot"] == "franky" and not scene,
         },
         parameter_files=(*files, str(Path(__file__).with_name("dry_run.yaml"))) if dry_run else files,
     )

@@ -18,6 +18,7 @@ class GripperConfig:
         settled_change: The fingers stand still when they move less than this between two looks [m] ...
         settle_time_s: ... over at least this time [s].
         least_time_s: A command takes at least this long to show [s].
+        arrived_within: Fingers this near to where they were told to go need not move any more [m].
         timeout_s: After this time the fingers are taken as they are [s].
     """
 
@@ -27,6 +28,7 @@ class GripperConfig:
     settled_change: float = 0.0006
     settle_time_s: float = 0.12
     least_time_s: float = 0.25
+    arrived_within: float = 0.002
     timeout_s: float = 2.5
 
 
@@ -43,6 +45,7 @@ class Gripper:
         self._width: float | None = None
         self._still_since_s = 0.0
         self._commanded_at_s = float("-inf")
+        self._width_at_command: float | None = None
         self._known = False
 
     @property
@@ -76,15 +79,29 @@ class Gripper:
         return self._command(now_s, closed=False)
 
     def settled(self, now_s: float, busy: bool) -> bool:
-        """The last command has had its effect."""
+        """The last command has had its effect: fingers that report their opening have begun to move, and stopped."""
         elapsed = now_s - self._commanded_at_s
         if elapsed >= self._config.timeout_s:
             return True
         still = now_s - self._still_since_s >= self._config.settle_time_s
-        return elapsed >= self._config.least_time_s and still and not busy
+        return elapsed >= self._config.least_time_s and still and self._begun and not busy
+
+    @property
+    def _begun(self) -> bool:
+        """The fingers have moved since the last command, or were where it sent them."""
+        if self._width is None or self._width_at_command is None:
+            return True
+        moved = abs(self._width - self._width_at_command) > self._config.settled_change
+        return moved or abs(self._width - self._target) <= self._config.arrived_within
+
+    @property
+    def _target(self) -> float:
+        """Where the last command sent the fingers [m]."""
+        return 0.0 if self.closed else self._config.open_width
 
     def _command(self, now_s: float, closed: bool) -> GripperCommand:
         self.closed = closed
         self._known = True
         self._commanded_at_s = self._still_since_s = now_s
-        return GripperCommand(0.0 if closed else self._config.open_width, self._config.grip_effort)
+        self._width_at_command = self._width
+        return GripperCommand(self._target, self._config.grip_effort)
