@@ -92,7 +92,5 @@ def test_the_published_network_predicts_on_torch(tmp_path: Path) -> None:
 
 
 def test_onnx_runtime_says_that_graphs_must_be_exported(tmp_path: Path) -> None:
-    with pytest.raises(
-        CheckpointError, match=r"no vision_encoder\.onnx that this version runs; export it again"
-    ):
-        TracePredictor(saved(tmp_path / "whole", with_encoders=True))
+    with pytest.raises(CheckpointError, match=r"no velocity\.onnx that this version runs; export it again"):
+        TracePredictor(saved(tmp_path / "whole", with_encoders=True), engine="onnxruntime")
