@@ -5,9 +5,17 @@
 """
 
 from tracegen_ros.messages.camera_info import decode_intrinsics, encode_intrinsics
+from tracegen_ros.messages.compressed_images import (
+    COMPRESSED_SUFFIX,
+    decode_compressed_colour,
+    decode_compressed_depth,
+    encode_compressed_colour,
+    encode_compressed_depth,
+)
 from tracegen_ros.messages.diagnostics import Level, decode_diagnostics, encode_diagnostics
 from tracegen_ros.messages.errors import (
     CameraInfoError,
+    CompressionError,
     EncodingError,
     ImageSizeError,
     JointMessageError,
@@ -52,7 +60,9 @@ from tracegen_ros.messages.transforms import (
 )
 
 __all__ = [
+    "COMPRESSED_SUFFIX",
     "CameraInfoError",
+    "CompressionError",
     "EncodingError",
     "ImageSizeError",
     "JointMessageError",
@@ -65,6 +75,8 @@ __all__ = [
     "TransformError",
     "check_same_size",
     "decode_colour",
+    "decode_compressed_colour",
+    "decode_compressed_depth",
     "decode_depth",
     "decode_diagnostics",
     "decode_intrinsics",
@@ -74,6 +86,8 @@ __all__ = [
     "decode_trace_grid",
     "decode_transform",
     "encode_colour",
+    "encode_compressed_colour",
+    "encode_compressed_depth",
     "encode_depth",
     "encode_diagnostics",
     "encode_duration",

@@ -15,6 +15,10 @@ class ImageSizeError(MessageError):
     """An image's size fields and its data, or two images that belong together, disagree."""
 
 
+class CompressionError(MessageError):
+    """The data of a compressed image cannot be decompressed."""
+
+
 class CameraInfoError(MessageError):
     """A CameraInfo does not describe a rectified pinhole camera."""
 

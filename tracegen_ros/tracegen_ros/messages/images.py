@@ -73,14 +73,20 @@ def encode_colour(rgb: ArrayLike, header: Header, encoding: str = "rgb8") -> Ima
 def encode_depth(depth_m: ArrayLike, header: Header, encoding: str = "16UC1") -> Image:
     """Image message of depth (H, W) [m]; 16UC1 rounds to millimetres, and what it cannot express becomes 0."""
     _check_encoding(encoding, DEPTH_ENCODINGS, "depth")
-    depth = np.asarray(depth_m, dtype=np.float32)
-    if depth.ndim != 2:
-        raise ImageSizeError(f"a depth image is (H, W), got {depth.shape}")
     if encoding == "32FC1":
-        return _encode(depth, header, encoding)
-    millimetres = np.rint(depth / _MILLIMETRE)
+        return _encode(_check_depth(depth_m), header, encoding)
+    return _encode(millimetres_from_depth(depth_m), header, encoding)
+
+
+def millimetres_from_depth(depth_m: ArrayLike) -> NDArray[np.uint16]:
+    """Depth (H, W) [m] in whole millimetres; 0 where that is not a number or does not fit into 16 bits.
+
+    Raises:
+        ImageSizeError: ``depth_m`` is not (H, W).
+    """
+    millimetres = np.rint(_check_depth(depth_m) / _MILLIMETRE)
     expressible = np.isfinite(millimetres) & (millimetres >= 0.0) & (millimetres <= _LARGEST_MILLIMETRES)
-    return _encode(np.where(expressible, millimetres, 0.0).astype(np.uint16), header, encoding)
+    return np.where(expressible, millimetres, 0.0).astype(np.uint16)
 
 
 def check_same_size(colour: NDArray[np.uint8], depth: NDArray[np.float32]) -> None:
@@ -94,6 +100,13 @@ def check_same_size(colour: NDArray[np.uint8], depth: NDArray[np.float32]) -> No
             f"the depth image is {depth.shape[1]}x{depth.shape[0]} px but the colour image is "
             f"{colour.shape[1]}x{colour.shape[0]} px; subscribe to depth that is aligned to colour"
         )
+
+
+def _check_depth(depth_m: ArrayLike) -> NDArray[np.float32]:
+    depth = np.asarray(depth_m, dtype=np.float32)
+    if depth.ndim != 2:
+        raise ImageSizeError(f"a depth image is (H, W), got {depth.shape}")
+    return depth
 
 
 def _check_encoding(encoding: str, understood: tuple[str, ...], kind: str) -> None:
