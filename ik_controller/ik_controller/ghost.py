@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.joint_limits import JointLimits
 from ik_controller.trajectory_executor import CommandError, JointRange, TrajectoryCommand, TrajectoryExecutor
 
 FloatArray = NDArray[np.float64]
@@ -51,16 +52,16 @@ class Ghost:
     """Plays plans; all times are those of one clock, in seconds.
 
     Args:
-        joints: What the arm's controller lets through: plans that it would refuse are refused here.
+        limits: Those of the arm's controller: plans that it would refuse are refused here.
 
     Attributes:
         plans_played: How many plans were begun.
         fingers_ordered: How often the fingers were told to move.
     """
 
-    def __init__(self, joints: JointRange) -> None:
-        self._joints = joints
-        self._robot = np.zeros(len(joints.names))
+    def __init__(self, limits: JointLimits) -> None:
+        self._limits = limits
+        self._robot = np.zeros(limits.count)
         self._robot_width = 0.0
         self._next: _Plan | None = None
         self._playing: TrajectoryExecutor | None = None
@@ -124,7 +125,7 @@ class Ghost:
         Raises:
             CommandError: It did not.
         """
-        executor = TrajectoryExecutor(self._joints)
+        executor = TrajectoryExecutor(JointRange.of(self._limits), self._limits)
         positions = np.asarray(command.positions, dtype=float)
         if positions.ndim != 2 or not len(positions):
             raise CommandError("a trajectory needs one knot at least")

@@ -12,6 +12,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ik_controller.piecewise_polynomial import derivatives, segment_coefficients
+
 FloatArray = NDArray[np.float64]
 
 
@@ -79,23 +81,9 @@ class JointTrajectory:
 
     @cached_property
     def _coefficients(self) -> FloatArray:
-        """(6, T - 1, J) polynomial coefficients of each segment, lowest power first, in its own time [s]."""
-        h = np.diff(self.times_s)[:, None]
-        q0, q1 = self.positions[:-1], self.positions[1:]
-        v0, v1 = self.velocities[:-1], self.velocities[1:]
-        a0, a1 = self.accelerations[:-1], self.accelerations[1:]
-        dq = q1 - q0 - v0 * h - a0 * h**2 / 2
-        dv = (v1 - v0 - a0 * h) * h
-        da = (a1 - a0) * h**2
-        return np.stack(
-            [
-                q0,
-                v0,
-                a0 / 2,
-                (10 * dq - 4 * dv + da / 2) / h**3,
-                (-15 * dq + 7 * dv - da) / h**4,
-                (6 * dq - 3 * dv + da / 2) / h**5,
-            ]
+        """(6, T - 1, J) polynomial coefficients of each segment."""
+        return segment_coefficients(
+            np.diff(self.times_s), self.positions, self.velocities, self.accelerations
         )
 
     def sample(self, time_s: float) -> JointState:
@@ -107,7 +95,7 @@ class JointTrajectory:
         """Positions, velocities and accelerations (M, J) at ``times_s`` (M,) [s], clamped to the trajectory's ends."""
         segment = np.clip(np.searchsorted(self.times_s, times_s, side="right") - 1, 0, len(self.times_s) - 2)
         u = np.clip(times_s - self.times_s[segment], 0.0, None)[:, None]
-        q, v, a, _ = _evaluate(self._coefficients[:, segment], u)
+        q, v, a, _ = derivatives(self._coefficients[:, segment], u)
         ended = times_s >= self.times_s[-1]
         q[ended], v[ended], a[ended] = self.positions[-1], 0.0, 0.0
         return q, v, a
@@ -118,9 +106,9 @@ class JointTrajectory:
         """Times (M,), positions, velocities, accelerations and jerks (M, J), evenly within every segment."""
         h = np.diff(self.times_s)
         u = h[:, None] * np.linspace(0.0, 1.0, samples_per_segment + 1)
-        derivatives = _evaluate(self._coefficients[:, :, None, :], u[..., None])
+        values = derivatives(self._coefficients[:, :, None, :], u[..., None])
         joints = self.positions.shape[1]
-        q, v, a, j = (values.reshape(-1, joints) for values in derivatives)
+        q, v, a, j = (rows.reshape(-1, joints) for rows in values)
         return (self.times_s[:-1, None] + u).ravel(), q, v, a, j
 
     def tail(self, time_s: float) -> JointTrajectory:
@@ -138,12 +126,3 @@ class JointTrajectory:
             np.vstack([now.velocity, self.velocities[rest]]),
             np.vstack([now.acceleration, self.accelerations[rest]]),
         )
-
-
-def _evaluate(c: FloatArray, u: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Value and three derivatives of quintics with coefficients ``c`` (6, ...) at ``u`` [s]."""
-    q = c[0] + u * (c[1] + u * (c[2] + u * (c[3] + u * (c[4] + u * c[5]))))
-    v = c[1] + u * (2 * c[2] + u * (3 * c[3] + u * (4 * c[4] + u * 5 * c[5])))
-    a = 2 * c[2] + u * (6 * c[3] + u * (12 * c[4] + u * 20 * c[5]))
-    j = 6 * c[3] + u * (24 * c[4] + u * 60 * c[5])
-    return q, v, a, j

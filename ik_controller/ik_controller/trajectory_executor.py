@@ -4,6 +4,9 @@ Between two knots the controller interpolates with what both of them carry: quin
 velocities, linear with positions only. A trajectory starts at its own start time; the one before it runs until then
 and is dropped there (the replacement rule of the ROS 1 controller, which lets commands overlap without a stop). After
 its last knot a trajectory rests.
+
+A trajectory that comes late, or begins a little beside where the arm is told to be then, is not jumped to: what the two
+differ by is brought to zero on the way, inside the joints' limits. One that cannot be joined so is refused.
 """
 
 from __future__ import annotations
@@ -14,10 +17,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.joint_limits import JointLimits
+from ik_controller.piecewise_polynomial import derivatives, segment_coefficients
+
 FloatArray = NDArray[np.float64]
 
 START_TOLERANCE = 0.02
-"""Largest distance between a trajectory's start and where the arm is told to be then [rad]; the FR3 refuses jumps."""
+"""Largest distance between a trajectory's start and where the arm is told to be then [rad]."""
+
+JOINING_TIMES_S = (0.2, 0.4, 0.8, 1.6)
+"""How long a trajectory is joined for where it does not continue what runs, tried in turn [s]."""
+
+LARGEST_DETOUR = 0.03
+"""While it is joined, the arm is nowhere farther than this from its trajectory [rad]."""
+
+_JOINING_PERIOD_S = 0.005
+"""Time between two instants at which a joined motion is looked at [s]."""
+
+_SAME = 1e-9
+"""Positions, velocities and accelerations that differ by less are the same [rad, rad/s, rad/s²]."""
 
 REST_VELOCITY = 1e-3
 """A last knot faster than this does not rest [rad/s]."""
@@ -40,7 +58,7 @@ class JointRangeError(CommandError):
 
 
 class StartError(CommandError):
-    """A trajectory that lies in the past or does not start where the arm is."""
+    """A trajectory that lies in the past, or cannot be joined from where the arm is and how it moves."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +76,11 @@ class JointRange:
     lower: FloatArray
     upper: FloatArray
     velocity: FloatArray
+
+    @classmethod
+    def of(cls, limits: JointLimits) -> JointRange:
+        """The range of ``limits``, at any position their greatest velocity."""
+        return cls(limits.joint_names, limits.position_lower, limits.position_upper, limits.velocity)
 
 
 @dataclass(frozen=True)
@@ -95,17 +118,23 @@ class TrajectoryCommand:
 
 
 class TrajectoryExecutor:
-    """Holds the accepted trajectories and says where the joints shall be at any time from now on."""
+    """Holds the accepted trajectories and says where the joints shall be at any time from now on.
 
-    def __init__(self, joints: JointRange) -> None:
+    Args:
+        joints: What is accepted.
+        limits: What joining a trajectory that does not continue the one before it keeps.
+    """
+
+    def __init__(self, joints: JointRange, limits: JointLimits) -> None:
         self._joints = joints
-        self._running = _Spline.standing(0.0, np.zeros(len(joints.names)))
-        self._waiting: list[_Spline] = []
+        self._limits = limits
+        self.reset(0.0, np.zeros(len(joints.names)))
 
     def reset(self, now_s: float, position: FloatArray) -> None:
         """Forget everything and stand at ``position`` (J,) [rad]."""
-        self._running = _Spline.standing(now_s, np.asarray(position, dtype=float))
-        self._waiting = []
+        self._running = _Motion(_Spline.standing(now_s, np.asarray(position, dtype=float)))
+        self._waiting: list[_Motion] = []
+        self._asked_s = now_s
 
     def submit(self, command: TrajectoryCommand, now_s: float, names: Sequence[str] | None = None) -> None:
         """Accept ``command``, or refuse it and go on with what runs.
@@ -130,21 +159,17 @@ class TrajectoryExecutor:
                 f"the trajectory ended at {start_s + command.times_s[-1]:.3f} s, before now ({now_s:.3f} s); "
                 "stamp it with the time it shall start at, on the clock that the robot uses"
             )
-        before = self._setpoint_of_plan(max(start_s, now_s))
-        spline = _Spline.through(command, start_s, before)
-        jump = np.abs(spline.sample(max(start_s, now_s)).position - before.position)
-        if jump.max() > START_TOLERANCE:
-            joint = int(np.argmax(jump))
-            raise StartError(
-                f"{self._joints.names[joint]} would jump by {jump[joint]:.4f} rad (at most {START_TOLERANCE} rad): "
-                "start the trajectory where the arm is commanded to be at its start time"
-            )
-        self._waiting = [spline_ for spline_ in self._waiting if spline_.start_s < start_s] + [spline]
+        # What was asked for already is on its way to the arm.
+        joined_s = max(start_s, now_s, self._asked_s)
+        before = self._setpoint_of_plan(joined_s)
+        motion = self._join(_Spline.through(command, start_s, before), joined_s, before)
+        self._waiting = [other for other in self._waiting if other.start_s < start_s] + [motion]
 
     def setpoint(self, now_s: float) -> JointSetpoint:
         """Where the joints shall be at ``now_s`` [s]; times must not decrease from call to call."""
         while self._waiting and self._waiting[0].start_s <= now_s:
             self._running = self._waiting.pop(0)
+        self._asked_s = now_s
         return self._running.sample(now_s)
 
     @property
@@ -155,10 +180,62 @@ class TrajectoryExecutor:
     def _setpoint_of_plan(self, time_s: float) -> JointSetpoint:
         """Like ``setpoint`` for a time to come, without going there."""
         plan = self._running
-        for spline in self._waiting:
-            if spline.start_s <= time_s:
-                plan = spline
+        for motion in self._waiting:
+            if motion.start_s <= time_s:
+                plan = motion
         return plan.sample(time_s)
+
+    def _join(self, spline: _Spline, joined_s: float, before: JointSetpoint) -> _Motion:
+        """``spline`` as it can be taken up at ``joined_s`` [s] by an arm that is told ``before`` until then.
+
+        Raises:
+            StartError: It cannot, inside the limits.
+        """
+        after = spline.sample(joined_s)
+        position = before.position - after.position
+        # A command that says nothing about a derivative is not held to it.
+        velocity = before.velocity - after.velocity if spline.has_velocities else np.zeros_like(position)
+        acceleration = (
+            before.acceleration - after.acceleration if spline.has_accelerations else np.zeros_like(position)
+        )
+        distance = np.abs(position)
+        if distance.max() > START_TOLERANCE:
+            joint = int(np.argmax(distance))
+            raise StartError(
+                f"{self._joints.names[joint]} would jump by {distance[joint]:.4f} rad (at most {START_TOLERANCE} rad): "
+                "start the trajectory where the arm is commanded to be at its start time"
+            )
+        if max(np.abs(part).max() for part in (position, velocity, acceleration)) < _SAME:
+            return _Motion(spline)
+        for duration_s in JOINING_TIMES_S:
+            lead = _Spline.decaying(joined_s, duration_s, JointSetpoint(position, velocity, acceleration))
+            if self._stays_inside(spline, lead, joined_s, duration_s):
+                return _Motion(spline, lead)
+        raise StartError(
+            f"the trajectory takes over {joined_s - spline.start_s:.3f} s after its start, and the arm cannot join it "
+            f"inside its limits and within {LARGEST_DETOUR} rad of it: send it earlier, or begin as the arm moves then"
+        )
+
+    def _stays_inside(self, spline: _Spline, lead: _Spline, joined_s: float, duration_s: float) -> bool:
+        """Joining ``spline`` by way of ``lead`` is no detour and breaks no bound that the spline keeps by itself."""
+        limits = self._limits
+        times = joined_s + np.arange(0.0, duration_s, _JOINING_PERIOD_S)
+        own_position, *own_rates = own = spline.sample_many(times)
+        added = lead.sample_many(times)
+        if np.abs(added[0]).max() > LARGEST_DETOUR:
+            return False
+        position, *rates = own + added
+        slowest, fastest = limits.velocity_bounds(position)
+        bounds = (
+            (limits.position_lower, limits.position_upper, position, own_position),
+            (slowest, fastest, rates[0], own_rates[0]),
+            (-limits.acceleration, limits.acceleration, rates[1], own_rates[1]),
+            (-limits.jerk, limits.jerk, rates[2], own_rates[2]),
+        )
+        return all(
+            bool(((joined >= np.minimum(lower, alone)) & (joined <= np.maximum(upper, alone))).all())
+            for lower, upper, joined, alone in bounds
+        )
 
     def _in_own_order(self, command: TrajectoryCommand, names: Sequence[str] | None) -> TrajectoryCommand:
         own = self._joints.names
@@ -220,16 +297,57 @@ class TrajectoryExecutor:
             )
 
 
+@dataclass(frozen=True)
+class _Motion:
+    """A trajectory, and what is added to it until it is joined."""
+
+    spline: _Spline
+    lead: _Spline | None = None
+
+    @property
+    def start_s(self) -> float:
+        return self.spline.start_s
+
+    @property
+    def end_s(self) -> float:
+        return self.spline.end_s if self.lead is None else max(self.spline.end_s, self.lead.end_s)
+
+    def sample(self, now_s: float) -> JointSetpoint:
+        on_spline = self.spline.sample(now_s)
+        if self.lead is None or now_s >= self.lead.end_s:
+            return on_spline
+        beside = self.lead.sample(now_s)
+        return JointSetpoint(
+            on_spline.position + beside.position,
+            on_spline.velocity + beside.velocity,
+            on_spline.acceleration + beside.acceleration,
+        )
+
+
 class _Spline:
-    """A piecewise polynomial in time that rests after its end."""
+    """A piecewise polynomial in time that rests after its end.
+
+    Attributes:
+        start_s: When it starts [s].
+        has_velocities: Its knots carried velocities; ``has_accelerations`` likewise.
+    """
 
     def __init__(
-        self, start_s: float, breaks_s: FloatArray, coefficients: FloatArray, end: FloatArray
+        self,
+        start_s: float,
+        breaks_s: FloatArray,
+        coefficients: FloatArray,
+        end: FloatArray,
+        *,
+        has_velocities: bool = True,
+        has_accelerations: bool = True,
     ) -> None:
         self.start_s = start_s
         self._breaks_s = breaks_s
         self._coefficients = coefficients
         self._end = end
+        self.has_velocities = has_velocities
+        self.has_accelerations = has_accelerations
 
     @classmethod
     def standing(cls, start_s: float, position: FloatArray) -> _Spline:
@@ -248,8 +366,24 @@ class _Spline:
             positions = np.vstack([before.position, positions])
             velocities = None if velocities is None else np.vstack([before.velocity, velocities])
             accelerations = None if accelerations is None else np.vstack([before.acceleration, accelerations])
-        coefficients = _segment_coefficients(np.diff(times)[:, None], positions, velocities, accelerations)
-        return cls(start_s, times, coefficients, positions[-1])
+        return cls(
+            start_s,
+            times,
+            segment_coefficients(np.diff(times), positions, velocities, accelerations),
+            positions[-1],
+            has_velocities=velocities is not None,
+            has_accelerations=accelerations is not None,
+        )
+
+    @classmethod
+    def decaying(cls, start_s: float, duration_s: float, mismatch: JointSetpoint) -> _Spline:
+        """From ``mismatch`` to zero in ``duration_s`` [s], with zero velocity and acceleration at the end."""
+        zero = np.zeros_like(mismatch.position)
+        states = (mismatch.position, mismatch.velocity, mismatch.acceleration)
+        coefficients = segment_coefficients(
+            np.array([duration_s]), *(np.stack([state, zero]) for state in states)
+        )
+        return cls(start_s, np.array([0.0, duration_s]), coefficients, zero)
 
     @property
     def end_s(self) -> float:
@@ -257,38 +391,19 @@ class _Spline:
 
     def sample(self, now_s: float) -> JointSetpoint:
         """Setpoint at ``now_s``, clamped to the ends."""
-        time = now_s - self.start_s
-        if time >= self._breaks_s[-1]:
-            return JointSetpoint.at_rest(self._end)
-        segment = max(int(np.searchsorted(self._breaks_s, time, side="right")) - 1, 0)
-        u = max(time - self._breaks_s[segment], 0.0)
-        powers = u ** np.arange(6)
-        c = self._coefficients[:, segment]
-        order = np.arange(6)
-        velocity = (order[1:] * powers[:-1]) @ c[1:]
-        acceleration = (order[2:] * order[1:-1] * powers[:-2]) @ c[2:]
-        return JointSetpoint(powers @ c, velocity, acceleration)
+        position, velocity, acceleration, _ = self.sample_many(np.array([now_s]))[:, 0]
+        return JointSetpoint(position, velocity, acceleration)
 
-
-def _segment_coefficients(
-    h: FloatArray, q: FloatArray, v: FloatArray | None, a: FloatArray | None
-) -> FloatArray:
-    """(6, T - 1, J) polynomial coefficients of each segment of lengths ``h`` (T - 1, 1) [s], lowest power first."""
-    zero = np.zeros_like(q[:-1])
-    step = np.diff(q, axis=0)
-    if v is None:
-        return np.stack([q[:-1], step / h, zero, zero, zero, zero])
-    v0, v1 = v[:-1], v[1:]
-    if a is None:
-        cubic = [(3 * step / h - 2 * v0 - v1) / h, (-2 * step / h + v0 + v1) / h**2]
-        return np.stack([q[:-1], v0, *cubic, zero, zero])
-    a0, a1 = a[:-1], a[1:]
-    dq = step - v0 * h - a0 * h**2 / 2
-    dv = (v1 - v0 - a0 * h) * h
-    da = (a1 - a0) * h**2
-    quintic = [
-        (10 * dq - 4 * dv + da / 2) / h**3,
-        (-15 * dq + 7 * dv - da) / h**4,
-        (6 * dq - 3 * dv + da / 2) / h**5,
-    ]
-    return np.stack([q[:-1], v0, a0 / 2, *quintic])
+    def sample_many(self, times_s: FloatArray) -> FloatArray:
+        """(4, M, J) positions, velocities, accelerations and jerks at ``times_s`` (M,), clamped to the ends."""
+        times = times_s - self.start_s
+        ended = times >= self._breaks_s[-1]
+        result = np.zeros((4, len(times), len(self._end)))
+        result[0, ended] = self._end
+        if ended.all():
+            return result
+        under_way = times[~ended]
+        segment = np.maximum(np.searchsorted(self._breaks_s, under_way, side="right") - 1, 0)
+        u = np.maximum(under_way - self._breaks_s[segment], 0.0)[:, None]
+        result[:, ~ended] = derivatives(self._coefficients[:, segment], u)
+        return result

@@ -25,7 +25,7 @@ from ik_controller.joint_limits import JointLimits
 from ik_controller.link_poses import LinkPoses
 from ik_controller.nodes.trajectory_command import decode_trajectory_command
 from ik_controller.resources import resource_path
-from ik_controller.trajectory_executor import CommandError, JointRange
+from ik_controller.trajectory_executor import CommandError
 from tracegen_ros.messages import (
     Level,
     MessageError,
@@ -73,9 +73,7 @@ class GhostNode(Node):
         parameters = declare_parameters(self, GhostParameters)
         limits = JointLimits.load(parameters.limits)
         self._arm_joints = limits.joint_names
-        self._ghost = Ghost(
-            JointRange(limits.joint_names, limits.position_lower, limits.position_upper, limits.velocity)
-        )
+        self._ghost = Ghost(limits)
         description = resource_path("fr3.urdf")
         self._links = LinkPoses(description)
         self._robot_seen = False

@@ -6,17 +6,27 @@ import numpy as np
 import pytest
 
 from ik_controller.ghost import FINGER_SPEED, LINGER_S, LONGEST_WAIT_S, Ghost
+from ik_controller.joint_limits import JointLimits
 from ik_controller.link_poses import LinkPoses
 from ik_controller.resources import resource_path
 from ik_controller.robot_model import RobotModel
-from ik_controller.trajectory_executor import CommandError, JointRange, TrajectoryCommand
+from ik_controller.trajectory_executor import CommandError, TrajectoryCommand
 
 ROBOT = np.array([0.1, -0.1])
+LIMITS = JointLimits(
+    "a small arm",
+    ("a", "b"),
+    np.full(2, -1.0),
+    np.full(2, 1.0),
+    np.full(2, 2.0),
+    np.full(2, 10.0),
+    np.full(2, 1000.0),
+)
 
 
 @pytest.fixture
 def ghost() -> Ghost:
-    ghost = Ghost(JointRange(("a", "b"), np.full(2, -1.0), np.full(2, 1.0), np.full(2, 2.0)))
+    ghost = Ghost(LIMITS)
     ghost.observe(ROBOT, 0.08)
     return ghost
 

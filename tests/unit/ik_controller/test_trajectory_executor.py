@@ -5,6 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ik_controller.commanded_motion import CommandedMotion
+from ik_controller.joint_limits import JointLimits, find_violations
+from ik_controller.joint_path import JointPath
+from ik_controller.joint_trajectory import JointTrajectory
+from ik_controller.path_timing import PathSpeed
+from ik_controller.replanning import plan_along
 from ik_controller.trajectory_executor import (
     JointNamesError,
     JointRange,
@@ -15,13 +21,21 @@ from ik_controller.trajectory_executor import (
     TrajectoryExecutor,
 )
 
-NAMES = ("a", "b")
 ZERO = np.zeros(2)
+LIMITS = JointLimits(
+    "a small arm",
+    ("a", "b"),
+    np.full(2, -1.0),
+    np.full(2, 1.0),
+    np.full(2, 2.0),
+    np.full(2, 10.0),
+    np.full(2, 1000.0),
+)
 
 
 @pytest.fixture
 def executor() -> TrajectoryExecutor:
-    executor = TrajectoryExecutor(JointRange(NAMES, np.full(2, -1.0), np.full(2, 1.0), np.full(2, 2.0)))
+    executor = TrajectoryExecutor(JointRange.of(LIMITS), LIMITS)
     executor.reset(10.0, ZERO)
     return executor
 
@@ -75,10 +89,23 @@ def test_the_old_trajectory_runs_until_the_new_one_starts(executor: TrajectoryEx
     executor.reset(10.0, ZERO)
     executor.submit(move(0.5), now_s=10.0)
     executor.setpoint(10.1)
-    middle = 0.25
-    executor.submit(move(middle, start_s=10.5, begin=middle), now_s=10.1)
+    # The old one passes 0.25 rad at 0.9375 rad/s, halfway through.
+    knots = np.array([[0.25, 0.25], [0.4, 0.4]])
+    rates = np.array([[0.9375, 0.9375], [0.0, 0.0]])
+    command = TrajectoryCommand(10.5, np.array([0.0, 0.4]), knots, rates, np.zeros((2, 2)))
+    executor.submit(command, now_s=10.1)
     assert executor.setpoint(10.4).position == pytest.approx(alone[1])
-    assert executor.setpoint(10.6).position == pytest.approx([middle, middle])
+    assert executor.setpoint(10.5).velocity == pytest.approx(rates[0])
+    assert executor.setpoint(10.9).position == pytest.approx(knots[1])
+
+
+def test_a_trajectory_that_begins_at_rest_is_refused_by_an_arm_that_moves_fast(
+    executor: TrajectoryExecutor,
+) -> None:
+    executor.submit(move(0.5), now_s=10.0)
+    with pytest.raises(StartError, match="cannot join it"):
+        executor.submit(move(0.25, start_s=10.5, begin=0.25), now_s=10.1)
+    assert executor.setpoint(11.0).position == pytest.approx([0.5, 0.5])
 
 
 def test_a_newer_trajectory_drops_those_that_would_start_after_it(executor: TrajectoryExecutor) -> None:
@@ -148,6 +175,61 @@ def test_a_trajectory_that_is_over_already_is_refused(executor: TrajectoryExecut
         executor.submit(move(0.0, start_s=5.0), now_s=10.0)
 
 
-def test_a_late_trajectory_is_joined_where_it_would_be_by_now(executor: TrajectoryExecutor) -> None:
-    executor.submit(move(0.001, start_s=9.5), now_s=10.0)
-    assert executor.setpoint(10.0).position == pytest.approx([0.0005, 0.0005])
+def test_a_late_trajectory_is_joined_smoothly_and_ends_where_it_should(executor: TrajectoryExecutor) -> None:
+    executor.submit(move(0.01, start_s=9.7), now_s=10.0)
+    begun = executor.setpoint(10.0)
+    assert begun.position == pytest.approx(ZERO)
+    assert begun.velocity == pytest.approx(ZERO)
+    assert begun.acceleration == pytest.approx(ZERO)
+    assert executor.setpoint(11.0).position == pytest.approx([0.01, 0.01])
+
+
+def test_a_trajectory_that_moves_on_without_the_arm_is_refused(executor: TrajectoryExecutor) -> None:
+    """It passes by where the arm stands, so nearly at full speed that no way onto it stays inside the limits."""
+    start = np.array([[-0.5, -0.5], [0.5, 0.5]])
+    command = TrajectoryCommand(9.5, np.array([0.0, 1.0]), start, np.zeros((2, 2)), np.zeros((2, 2)))
+    with pytest.raises(StartError, match="cannot join it"):
+        executor.submit(command, now_s=10.0)
+    assert executor.setpoint(11.0).position == pytest.approx(ZERO)
+
+
+def test_motions_that_come_late_break_no_limit() -> None:
+    """A planner replaces its motion again and again, as the follower does, and the way to the arm takes its time."""
+    limits = JointLimits.load("fr3_rectangular")
+    executor = TrajectoryExecutor(JointRange.of(limits), limits)
+    rng = np.random.default_rng(5)
+    home = (limits.position_lower + limits.position_upper) / 2
+    executor.reset(10.0, home)
+    planned = CommandedMotion(JointTrajectory.standing(home), 10.0)
+    times, positions, late, refused = [10.0], [home], 0, 0
+    decided_s = 10.0
+    for _ in range(150):
+        decided_s += rng.uniform(0.05, 0.4)
+        start_s = decided_s + 0.03
+        state = planned.state_at(start_s)
+        goal = limits.clip(state.position + rng.uniform(-0.2, 0.2, limits.count), margin=0.1)
+        if (length := float(np.linalg.norm(goal - state.position))) < 0.1:
+            continue
+        path = JointPath(np.array([0.0, length / 2, length]), np.linspace(state.position, goal, 3))
+        plan = plan_along(path, 0.0, state, limits, PathSpeed(0.25, 1.0, 5.0))
+        assert plan is not None
+        planned = CommandedMotion(plan.trajectory, start_s)
+        arrives_s = start_s + rng.uniform(-0.03, 0.1)
+        for time_s in np.arange(times[-1] + 0.001, arrives_s, 0.001):
+            times.append(float(time_s))
+            positions.append(executor.setpoint(float(time_s)).position)
+        late += times[-1] > start_s
+        knots = planned.trajectory
+        try:
+            executor.submit(
+                TrajectoryCommand(
+                    start_s, knots.times_s, knots.positions, knots.velocities, knots.accelerations
+                ),
+                times[-1],
+            )
+        except StartError:
+            refused += 1
+    assert late > 75
+    assert refused == 0
+    assert find_violations(times, np.array(positions), limits) == []
+    assert executor.setpoint(planned.end_s + 1.0).position == pytest.approx(planned.trajectory.positions[-1])

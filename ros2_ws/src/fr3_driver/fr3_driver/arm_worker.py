@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fr3_driver.arm_messages import Alive, Execute, Lost, Recover, Recovered, Refused, Report, Stop
-from fr3_driver.arm_settings import ARM_JOINTS, ArmSettings
+from fr3_driver.arm_settings import ArmSettings
 from fr3_driver.driver_state import DriverState, DriverStatus
 from fr3_driver.robot_faults import ConnectionLostError, RobotFaultError
 from fr3_driver.robot_session import RobotSession, status_of
@@ -68,9 +68,7 @@ class ArmWorker:
         self._settings = settings
         self._session = RobotSession(settings, side.announce)
         limits = self._session.limits
-        self._executor = TrajectoryExecutor(
-            JointRange(ARM_JOINTS, limits.position_lower, limits.position_upper, limits.velocity)
-        )
+        self._executor = TrajectoryExecutor(JointRange.of(limits), limits)
         self._tracker = make_tracker(self._session, settings)
         # A command takes effect a little later, and holds until the next one.
         self._lead_s = 0.5 / settings.command_rate_hz + _TAKES_EFFECT_S

@@ -25,6 +25,7 @@ from fr3_sim.hand_ik import HandIk, downward_rotation
 from fr3_sim.layout import BLOCK_COUNT, ZONE_COUNT, TableLayout, random_layout
 from fr3_sim.scene import ARM_JOINTS, FINGER_JOINTS, PHYSICS_PERIOD, TabletopScene
 from fr3_sim.task import Task, TaskJudge, TaskOutcome
+from ik_controller.joint_limits import JointLimits
 from ik_controller.trajectory_executor import JointSetpoint, TrajectoryCommand, TrajectoryExecutor
 from tracegen_model.camera import CameraIntrinsics
 
@@ -44,6 +45,9 @@ SETTLING_STEPS = 100
 
 MILLIMETRES_PER_METRE = 1000.0
 LARGEST_DEPTH_MM = np.iinfo(np.uint16).max
+
+JOINING_LIMITS = "fr3_rectangular"
+"""Joint limits that a late trajectory is joined within; what they allow, the robot's own controller accepts."""
 
 START_REGION = ((0.40, 0.52), (-0.12, 0.12), (0.22, 0.32))
 """The hand starts somewhere in this box [m, fr3_link0] …"""
@@ -131,7 +135,7 @@ class Simulation:
         self._hand_ik = HandIk(self.scene)
         self._arm = ArmControl(self.scene)
         self._gripper = GripperControl(self.scene)
-        self._executor = TrajectoryExecutor(arm_joint_range(self.scene))
+        self._executor = TrajectoryExecutor(arm_joint_range(self.scene), JointLimits.load(JOINING_LIMITS))
         self._recorder = CommandRecorder(len(ARM_JOINTS))
         self._finger_dof = np.array([self.scene.model.joint(name).dofadr[0] for name in FINGER_JOINTS])
         self._now_ns = CLOCK_START_NS
