@@ -113,6 +113,8 @@ def behaviour(host: str) -> Behaviour:
     client.move(franky.JointVelocityMotion([0.3] + [0.0] * 6, franky.Duration(500)))
     velocity_way = standing(client) - before
     client.set_load(0.5, [0.0, 0.0, 0.05], [0.001] * 9)
+    # The answer and the states come on ways of their own: a state sent before may be read after.
+    wait(lambda: client.state.m_load != 0.0, "the load in the robot's state")
     load = client.state.m_load
     client.set_load(0.0, [0.0] * 3, [0.0] * 9)
     go(client, HOME)
