@@ -42,6 +42,14 @@ class JointStateBuffer:
         """Whether a sample at or after ``stamp_ns`` has arrived."""
         return bool(self._samples) and self._samples[-1].stamp_ns >= stamp_ns
 
+    def first_from(self, stamp_ns: int) -> JointSample | None:
+        """The earliest sample at or after ``stamp_ns``, None where none has arrived: the same whatever came since."""
+        return next((sample for sample in self._samples if sample.stamp_ns >= stamp_ns), None)
+
+    def last_until(self, stamp_ns: int) -> JointSample | None:
+        """The latest sample at or before ``stamp_ns``, None where there is none."""
+        return next((sample for sample in reversed(self._samples) if sample.stamp_ns <= stamp_ns), None)
+
     def positions_at(self, stamp_ns: int) -> NDArray[np.float64] | None:
         """(J,) positions at ``stamp_ns``, linear between neighbours; None outside the samples or inside a long gap."""
         stamps = [sample.stamp_ns for sample in self._samples]

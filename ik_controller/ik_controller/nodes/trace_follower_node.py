@@ -49,6 +49,7 @@ from tracegen_ros.instruction import InstructionTextError, clean_instruction
 from tracegen_ros.instruction_subscription import subscribe_to_instructions
 from tracegen_ros.latency import LatencyWindow, RateWindow
 from tracegen_ros.messages import (
+    JointSample,
     Level,
     MessageError,
     MissingJointError,
@@ -151,7 +152,7 @@ class TraceFollowerNode(LifecycleNode):
         """Listen, and follow from now on."""
         parameters = self._settings
         self._joints = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
-        self._finger_width: float | None = None
+        self._fingers = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
         self._depths: OrderedDict[int, Image] = OrderedDict()
         self._intrinsics: CameraIntrinsics | None = None
         self._camera_in_base: dict[str, NDArray[np.float64]] = {}
@@ -162,7 +163,7 @@ class TraceFollowerNode(LifecycleNode):
         self._output: FollowerOutput | None = None
         self._last_event = ""
         self._trajectories_sent = 0
-        self._epoch_ns = self.get_clock().now().nanoseconds // _EPOCH_NS * _EPOCH_NS
+        self._epoch_ns: int | None = None
         self._input_errors: dict[str, str] = {}
         self._gate = CalibrationGate(self._robot, needed=parameters.calibration_check)
         self._checked_ns = 0
@@ -232,8 +233,7 @@ class TraceFollowerNode(LifecycleNode):
 
     def _on_joint_state(self, message: JointState) -> None:
         try:
-            fingers = decode_joint_state(message, FINGER_JOINTS)
-            self._finger_width = float(fingers.positions.sum())
+            self._fingers.add(decode_joint_state(message, FINGER_JOINTS))
         except MissingJointError:
             pass  # A gripper may publish its joints in messages of its own.
         except MessageError as error:
@@ -322,7 +322,8 @@ class TraceFollowerNode(LifecycleNode):
         depth, camera_in_base = self._depth_at(self._checked_ns), self._camera_pose(image.header.frame_id)
         if depth is None or joints is None or camera_in_base is None:
             return
-        self._gate.look(depth, self._intrinsics, camera_in_base, joints, self._finger_width or 0.0)
+        width = _opening(self._fingers.newest)
+        self._gate.look(depth, self._intrinsics, camera_in_base, joints, width or 0.0)
         if self._gate.is_open:
             self.get_logger().info(self._gate.reason)
             self._follower.set_task(self._task)
@@ -355,7 +356,9 @@ class TraceFollowerNode(LifecycleNode):
     def _update(self, observation: _Observation | None, camera_in_base: NDArray[np.float64] | None) -> None:
         started_s = time.monotonic()
         now_ns = self._now_ns(observation)
-        newest = self._joints.newest
+        if self._epoch_ns is None:
+            self._epoch_ns = now_ns // _EPOCH_NS * _EPOCH_NS
+        newest, finger_width = self._robot_state(observation)
         if newest is not None and now_ns - newest.stamp_ns > nanoseconds_from(self._settings.joint_timeout_s):
             newest = None
         inputs = FollowerInput(
@@ -369,9 +372,9 @@ class TraceFollowerNode(LifecycleNode):
             depth_m=None if observation is None else self._depth_at(observation.stamp_ns),
             joints_at_trace=None if observation is None else self._joints.positions_at(observation.stamp_ns),
             joint_state_now=None if newest is None else (newest.positions, newest.velocities),
-            finger_width_m=self._finger_width,
+            finger_width_m=finger_width,
             # Fingers that report their opening are watched by the core, in the time of the stamps.
-            gripper_busy=self._finger_width is None and self._gripper.busy,
+            gripper_busy=finger_width is None and self._gripper.busy and not self._settings.lockstep,
         )
         self._updated_ns = now_ns
         try:
@@ -406,16 +409,29 @@ class TraceFollowerNode(LifecycleNode):
     def _now_ns(self, observation: _Observation | None) -> int:
         """The node's time, but neither before the stamp of ``observation`` nor before the last update.
 
-        Simulated time comes as messages, and those may come after the image that they belong to.
+        Simulated time comes as messages, and those may come after the image that they belong to. In lockstep the
+        observation's stamp is the time: what is decided then depends on stamps alone.
         """
-        now_ns = self.get_clock().now().nanoseconds
-        if observation is not None:
-            now_ns = max(now_ns, observation.stamp_ns)
+        if observation is not None and self._settings.lockstep:
+            now_ns = observation.stamp_ns
+        else:
+            now_ns = self.get_clock().now().nanoseconds
+            if observation is not None:
+                now_ns = max(now_ns, observation.stamp_ns)
         return self._updated_ns if 0 < self._updated_ns - now_ns < _CLOCK_SET_BACK_NS else now_ns
+
+    def _robot_state(self, observation: _Observation | None) -> tuple[JointSample | None, float | None]:
+        """Joints and opening of the fingers [m]: the newest; in lockstep those of the observation's instant."""
+        if observation is None or not self._settings.lockstep:
+            return self._joints.newest, _opening(self._fingers.newest)
+        joints = self._joints.first_from(observation.stamp_ns) or self._joints.newest
+        fingers = None if joints is None else self._fingers.last_until(joints.stamp_ns)
+        return joints, _opening(fingers)
 
     def _send(self, output: FollowerOutput, stages_s: dict[str, float], decided_s: float) -> None:
         """Publish what was decided."""
-        header = encode_header(self._epoch_ns + nanoseconds_from(output.start_s), self._settings.base_frame)
+        epoch_ns = self._epoch_ns or 0
+        header = encode_header(epoch_ns + nanoseconds_from(output.start_s), self._settings.base_frame)
         if output.trajectory is not None:
             trajectory = output.trajectory
             self._trajectories.publish(
@@ -528,12 +544,18 @@ class TraceFollowerNode(LifecycleNode):
             "rate_hz": self._rate.rate_hz(time.monotonic()),
             "trajectories": self._trajectories_sent,
             "trace_age_s": None if stale_s is None else seconds_from(stale_s),
+            "decided_stamp_ns": self._processed_ns,
             "last_event": self._last_event,
             "gripper": self._gripper.result,
             **({} if output is None else output.health),
             **self._latency.percentiles_ms(),
         }
         self._diagnostics.publish(encode_diagnostics(DIAGNOSTIC_NAME, level, message, values, header, NAME))
+
+
+def _opening(fingers: JointSample | None) -> float | None:
+    """Opening between the fingertips [m], None where the fingers have not reported."""
+    return None if fingers is None else float(fingers.positions.sum())
 
 
 def main() -> None:

@@ -55,3 +55,15 @@ def test_a_clock_that_is_set_back_starts_afresh(joints: JointStateBuffer) -> Non
     joints.add(sample(10, 7.0))
     assert joints.positions_at(100 * MS) is None
     assert joints.positions_at(10 * MS) is not None
+
+
+@pytest.mark.parametrize(
+    ("stamp_ms", "first", "last"),
+    [(99, 1.0, None), (100, 1.0, 1.0), (110, 2.0, 1.0), (400, 3.0, 3.0), (401, None, 3.0)],
+)
+def test_the_sample_of_an_instant_is_the_same_whatever_came_since(
+    joints: JointStateBuffer, stamp_ms: int, first: float | None, last: float | None
+) -> None:
+    from_there, until_there = joints.first_from(stamp_ms * MS), joints.last_until(stamp_ms * MS)
+    assert (None if from_there is None else from_there.positions[0]) == first
+    assert (None if until_there is None else until_there.positions[0]) == last
