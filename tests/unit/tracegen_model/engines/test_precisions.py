@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ PASSED = Verdict(True, 0.9999, 0.1, 0.001, 8)
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Episodes of two simulated scenes, which the shipped checkpoint was not trained on."""
+    # It loads Triton, whose LLVM crashes if Mesa, which draws the scenes, has loaded another one before.
+    importlib.import_module("torch._dynamo")
     folder = tmp_path_factory.mktemp("simulated")
     maker = DemonstrationMaker(folder, seed=77)
     for index in range(2):
