@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rclpy.serialization import deserialize_message
+from visualization_msgs.msg import MarkerArray
 
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.camera_calibration import CalibrationError, read_camera_calibration
@@ -117,9 +119,8 @@ def test_only_moving_traces_are_drawn_on_the_image() -> None:
 def test_markers_hold_one_coloured_segment_per_valid_step() -> None:
     traces = moving_and_standing()
     emphasised = np.array([False, True, False])
-    markers = encode_trace_markers(
-        traces, emphasised, emphasised, encode_header(0, "camera"), 0.001, 1.0
-    ).markers
+    message = encode_trace_markers(traces, emphasised, emphasised, encode_header(0, "camera"), 0.001, 1.0)
+    markers = deserialize_message(message, MarkerArray).markers
     assert [marker.ns for marker in markers] == ["traces", "leading_traces"]
     assert markers[0].action == markers[0].DELETE and not markers[0].points
     assert len(markers[1].points) == len(markers[1].colors) == 8

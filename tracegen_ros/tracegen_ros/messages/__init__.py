@@ -39,7 +39,13 @@ from tracegen_ros.messages.joints import (
     encode_joint_state,
     encode_joint_trajectory,
 )
-from tracegen_ros.messages.markers import encode_marker_removal, encode_trace_markers
+from tracegen_ros.messages.markers import (
+    Shape,
+    ShapeKind,
+    encode_marker_removal,
+    encode_markers,
+    encode_trace_markers,
+)
 from tracegen_ros.messages.stamps import (
     decode_stamp,
     encode_duration,
@@ -70,6 +76,8 @@ __all__ = [
     "Level",
     "MessageError",
     "MissingJointError",
+    "Shape",
+    "ShapeKind",
     "TraceCloudError",
     "TrajectorySamples",
     "TransformError",
@@ -96,6 +104,7 @@ __all__ = [
     "encode_joint_state",
     "encode_joint_trajectory",
     "encode_marker_removal",
+    "encode_markers",
     "encode_path",
     "encode_pose",
     "encode_stamp",

@@ -73,6 +73,8 @@ class TraceMarkersNode(Node):
         self._drawn_s = now_s
 
     def _publish_markers(self, traces: TraceGrid, header: Header) -> None:
+        if self._markers.get_subscription_count() == 0:
+            return
         distance = travelled(traces)
         drawn = distance > self._settings.least_travel
         leading = distance >= self._settings.leading_fraction * distance.max()
