@@ -1,0 +1,1 @@
+"""Bags: what a run saw, said and did, on disk. Reading needs no ROS graph."""
