@@ -23,6 +23,7 @@ from tracegen_model.runtime.engines import (
     EngineError,
     EngineRequest,
 )
+from tracegen_model.runtime.engines.warm_up import WARM_UP_SENTENCE
 from tracegen_model.runtime.errors import InstructionError, ObservationError
 from tracegen_model.runtime.preprocessing import PREPARATIONS
 from tracegen_model.runtime.stage_times import StageTimes
@@ -181,7 +182,7 @@ class TracePredictor:
         colour, depth = np.zeros((side, side, 3), np.uint8), np.ones((side, side), np.float32)
         for attempt in range(1, self._engines.alternatives + 1):
             try:
-                self.predict(colour, depth, intrinsics, "warm up")
+                self.predict(colour, depth, intrinsics, WARM_UP_SENTENCE)
                 break
             except EngineError as error:
                 if attempt == self._engines.alternatives:

@@ -18,8 +18,6 @@ from tracegen_model.runtime.engines.onnx_session import OnnxGraph, read_array
 UNROLLED_LIMIT = 256 * 1024**2
 """The CPU packs a graph's weights again for each of its steps; up to this much, all steps are one graph [bytes]."""
 
-WARM_UP_SENTENCE = "warm up"
-
 
 class OnnxEngine(ABC):
     """Takes a checkpoint's default plan in one graph where that fits into memory, and steps through all other plans.
@@ -74,11 +72,3 @@ class OnnxEngine(ABC):
     def close(self) -> None:
         """Let go of the sampler now, and of all else with the last reference to the engine."""
         self._sampler = None
-
-    def warm_up(self, request: EngineRequest) -> None:
-        """Run once, so that what the device prepares on first use is ready; raises EngineError."""
-        network = request.config.network
-        side = network.image_side
-        colour, depth = np.zeros((side, side, 3), np.uint8), np.ones((side, side), np.float32)
-        noise = np.zeros((request.samples, network.points, network.horizon, 3), np.float32)
-        self.sample(noise, self.condition(colour, depth, WARM_UP_SENTENCE), request.plan)

@@ -14,6 +14,7 @@ from tracegen_model.runtime.engines.accuracy_record import AccuracyRecord
 from tracegen_model.runtime.engines.engine import BEST_PRECISION, Engine, EngineKind, EngineRequest
 from tracegen_model.runtime.engines.nvidia_driver import why_no_gpu
 from tracegen_model.runtime.engines.quantised_graphs import QuantisedGraphs
+from tracegen_model.runtime.engines.warm_up import warm_up
 
 CPU, CUDA, TENSORRT = "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt"
 """Names of the engines."""
@@ -77,7 +78,7 @@ def _load(name: str, request: EngineRequest) -> Engine:
     published = isinstance(request.config.network, TraceGenConfig)
     engine = (OnnxTracegenEngine if published else OnnxNanoEngine)(request, checkpoint)
     if name != CPU:
-        engine.warm_up(request)
+        warm_up(engine, request)
     return engine
 
 

@@ -30,6 +30,7 @@ from tracegen_model.runtime.engines.engine import (
     EngineRequest,
 )
 from tracegen_model.runtime.engines.torch_kinds import COMPILED, EAGER
+from tracegen_model.runtime.engines.warm_up import warm_up
 
 if TYPE_CHECKING:
     from tracegen_model.network.tracegen.tracegen import TraceGen
@@ -48,8 +49,6 @@ GPU_COMPILE_MODE = "reduce-overhead"
 
 REMEMBERED_SENTENCES = 64
 """Sentences whose tokens are kept; 0.4 MB each at the published size."""
-
-WARM_UP_SENTENCE = "warm up"
 
 WARM_UP_RUNS = 3
 """CUDA graphs are recorded in the second run, and replayed from the third."""
@@ -170,7 +169,8 @@ class CompiledTorchEngine(TorchEngine):
             self._encoder.compile()
         logger.info("compiling %s with PyTorch, which takes a minute or more", request.config.name)
         began = clock.perf_counter()
-        self._warm_up(request)
+        for _ in range(WARM_UP_RUNS if on_gpu else 1):
+            warm_up(self, request)
         self._compiled_s = clock.perf_counter() - began
 
     @property
@@ -182,14 +182,6 @@ class CompiledTorchEngine(TorchEngine):
         torch.compiler.cudagraph_mark_step_begin()
         # The next step writes over this one's result where CUDA graphs replay it.
         return self._compiled_velocity(state, time, condition).clone()
-
-    def _warm_up(self, request: EngineRequest) -> None:
-        network = request.config.network
-        side = network.image_side
-        colour, depth = np.zeros((side, side, 3), np.uint8), np.ones((side, side), np.float32)
-        noise = np.zeros((request.samples, network.points, network.horizon, 3), np.float32)
-        for _ in range(WARM_UP_RUNS if self._device.type == "cuda" else 1):
-            self.sample(noise, self.condition(colour, depth, WARM_UP_SENTENCE), request.plan)
 
 
 class _Encoder(Protocol):
