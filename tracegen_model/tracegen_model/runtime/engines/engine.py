@@ -16,6 +16,9 @@ from tracegen_model.network.integrators import SamplingPlan
 BEST_PRECISION = "auto"
 """Asks an engine for the fastest precision that it passes the accuracy gates with."""
 
+REMEMBERED_SENTENCES = 64
+"""Sentences whose encoding an engine keeps; 0.4 MB each at the published size."""
+
 
 class EngineError(RuntimeError):
     """An engine broke while running, out of memory or its device lost for example; it has to be loaded again."""

@@ -19,12 +19,9 @@ from tracegen_model.network.tracegen.graph_files import (
 )
 from tracegen_model.network.tracegen.tokeniser import PADDING_ID
 from tracegen_model.runtime.engines.checkpoint_tokeniser import checkpoint_tokeniser
-from tracegen_model.runtime.engines.engine import EngineCondition, EngineRequest
+from tracegen_model.runtime.engines.engine import REMEMBERED_SENTENCES, EngineCondition, EngineRequest
 from tracegen_model.runtime.engines.onnx_checkpoint import OnnxCheckpoint
 from tracegen_model.runtime.engines.onnx_engine import OnnxEngine
-
-REMEMBERED_SENTENCES = 64
-"""Sentences whose tokens are kept; 0.4 MB each at the published size."""
 
 REMEMBERED_TIMES = 256
 """Times whose modulation is kept; 0.2 MB each at the published size."""

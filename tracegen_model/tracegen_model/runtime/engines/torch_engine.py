@@ -24,6 +24,7 @@ from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.runtime.engines.accuracy_record import AccuracyRecord
 from tracegen_model.runtime.engines.engine import (
     BEST_PRECISION,
+    REMEMBERED_SENTENCES,
     EngineCondition,
     EngineDescription,
     EngineError,
@@ -46,9 +47,6 @@ PREFERRED_ON_GPU = ("bfloat16", "tf32")
 
 GPU_COMPILE_MODE = "reduce-overhead"
 """Compiles for GPUs so that CUDA graphs replay what was recorded, instead of launching kernel by kernel."""
-
-REMEMBERED_SENTENCES = 64
-"""Sentences whose tokens are kept; 0.4 MB each at the published size."""
 
 WARM_UP_RUNS = 3
 """CUDA graphs are recorded in the second run, and replayed from the third."""
