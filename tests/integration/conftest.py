@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -26,6 +27,9 @@ from tracegen_ros.messages import Level, decode_diagnostics
 from tracegen_ros.nodes.bring_up import bring_up
 
 DEADLINE_S = 60.0
+
+INTRODUCTION_S = 2.0
+"""A harmless question that is not answered within this is asked again [s]."""
 
 # Camera images fit into Fast DDS's shared memory, as under the launch file; nodes that tests start inherit it.
 PROFILES = Path(__file__).parents[2] / "launch" / "dds" / "fast_dds.xml"
@@ -70,10 +74,30 @@ class Tester:
         """The answer of a service."""
         client = self.node.create_client(kind, service)
         self.wait(client.service_is_ready, f"service {service}")
+        self._introduce(service.rpartition("/")[0])
         future = client.call_async(request)
         self.wait(future.done, f"an answer of {service}")
         self.node.destroy_client(client)
         return future.result()
+
+    def _introduce(self, server: str) -> None:
+        """Wait until the node ``server`` knows every client made here so far.
+
+        It loses the answer to a client that it has not heard of yet. It hears of clients in the order they are made in,
+        so the answer to a later one's question, asked until it comes, says that the others are known.
+        """
+        client = self.node.create_client(GetParameters, f"{server}/get_parameters")
+        asked_s, answers = -INTRODUCTION_S, []
+
+        def answered() -> bool:
+            nonlocal asked_s
+            if client.service_is_ready() and time.monotonic() - asked_s > INTRODUCTION_S:
+                asked_s = time.monotonic()
+                answers.append(client.call_async(GetParameters.Request()))
+            return any(answer.done() for answer in answers)
+
+        self.wait(answered, f"an answer of {server}")
+        self.node.destroy_client(client)
 
     def wait_for_health(self, name: str, level: Level, words: str) -> dict[str, str]:
         """The values of the next diagnostic called ``name`` that has ``level`` and contains ``words``."""

@@ -52,10 +52,13 @@ def bring_up(
         for name in names:
             if step == "activate" and name in inactive:
                 continue
+            # A server loses the answer to a client that it does not know yet, and it learns of clients in their order:
+            # who answers the question for its state knows this one too.
+            client = node.create_client(ChangeState, f"{name}/change_state")
             if _state(executor, node, name, timeout_s) != needed_state:
+                node.destroy_client(client)
                 continue
             request = ChangeState.Request(transition=Transition(id=transition))
-            client = node.create_client(ChangeState, f"{name}/change_state")
             if not _call(executor, node, client, request, name, timeout_s).success:
                 raise BringUpError(f"{name} failed to {step}; its own message above says why")
             node.get_logger().info(f"{name}: {step}d")
