@@ -134,7 +134,9 @@ ARGUMENTS = [
         "camera_rate", default_value="15.0", description="Simulated images per second [Hz, simulated time]"
     ),
     DeclareLaunchArgument(
-        "overlay", default_value="false", description="Publish /tracegen/overlay: the image with the traces"
+        "overlay",
+        default_value="true",
+        description="Offer /tracegen/overlay, the image with the traces; made only while somebody listens",
     ),
     DeclareLaunchArgument(
         "calibration",

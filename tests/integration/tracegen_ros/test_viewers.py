@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages import (
     decode_colour,
+    decode_compressed_colour,
     decode_transform,
     encode_colour,
     encode_header,
@@ -33,25 +35,64 @@ def rising_traces() -> TraceGrid:
     return TraceGrid(points, pixels, np.full((9, 4), 0.01, np.float32))
 
 
-def test_moving_traces_are_drawn_as_markers_and_overlay_and_removed_when_stale(tester, processes) -> None:
-    processes.node("tracegen_ros.nodes.trace_markers_node", overlay=True, timeout_s=0.5)
-    images = tester.publisher(Image, "/camera/camera/color/image_raw", SENSOR)
+def test_moving_traces_are_drawn_as_markers_and_removed_when_stale(tester, processes) -> None:
+    processes.node("tracegen_ros.nodes.trace_markers_node", timeout_s=0.5)
     traces = tester.publisher(PointCloud2, "/tracegen/traces", LATEST)
     markers = tester.hear(MarkerArray, "/tracegen/markers", LATEST)
-    overlays = tester.hear(Image, "/tracegen/overlay", LATEST)
 
     def drawn() -> bool:
-        images.publish(encode_colour(np.zeros((40, 60, 3), np.uint8), HEADER))
         traces.publish(encode_trace_grid(rising_traces(), HEADER))
-        return bool(markers and overlays)
+        return bool(markers)
 
-    tester.wait(drawn, "markers and the overlay")
+    tester.wait(drawn, "markers")
     leading = next(marker for marker in markers[0].markers if marker.ns == "leading_traces")
     assert (leading.type, len(leading.points)) == (Marker.LINE_LIST, 16)
     assert leading.header.frame_id == HEADER.frame_id
-    assert overlays[0].header == HEADER
-    assert decode_colour(overlays[0]).any()
     tester.wait(lambda: markers[-1].markers[0].action == Marker.DELETEALL, "the removal of stale markers")
+
+
+def test_the_overlay_is_made_of_camera_and_traces_while_somebody_looks_and_not_otherwise(
+    tester, processes
+) -> None:
+    """Uses the node of the test before."""
+    node = tester.node
+    images = node.create_publisher(Image, "/camera/camera/color/image_raw", SENSOR)
+    traces = tester.publisher(PointCloud2, "/tracegen/traces", LATEST)
+    tester.wait(lambda: node.count_publishers("/tracegen/overlay/compressed") > 0, "the overlay's topics")
+    assert images.get_subscription_count() == 0, "nobody looks: no image is taken"
+    offered = node.get_publishers_info_by_topic("/tracegen/overlay")[0].qos_profile
+    assert offered.reliability is SENSOR.reliability
+
+    compressed: list[CompressedImage] = []
+    compressed_listener = node.create_subscription(
+        CompressedImage, "/tracegen/overlay/compressed", compressed.append, SENSOR
+    )
+    tester.wait(lambda: images.get_subscription_count() > 0, "the overlay's interest in images")
+
+    def drawn(heard: list, decode: Callable) -> bool:
+        images.publish(encode_colour(np.zeros((40, 60, 3), np.uint8), HEADER))
+        traces.publish(encode_trace_grid(rising_traces(), HEADER))
+        return bool(heard) and heard[-1].header == HEADER and decode(heard[-1]).any()
+
+    tester.wait(lambda: drawn(compressed, decode_compressed_colour), "traces on a compressed overlay")
+    colours = decode_compressed_colour(compressed[-1])
+    assert colours[5:30, 25:35].max() > 100, "the rising trace is drawn"
+    assert colours[:, :20].max() < 50, "and nothing else"
+
+    raw = tester.hear(Image, "/tracegen/overlay", SENSOR)
+    tester.wait(lambda: drawn(raw, decode_colour), "traces on an overlay")
+    np.testing.assert_allclose(decode_colour(raw[-1]), colours, atol=120)
+
+    # Without traces the picture goes on.
+    later = encode_header(7_000_000_000, HEADER.frame_id)
+
+    def without_traces() -> bool:
+        images.publish(encode_colour(np.zeros((40, 60, 3), np.uint8), later))
+        return raw[-1].header == later
+
+    tester.wait(without_traces, "an overlay without traces")
+    assert not decode_colour(raw[-1]).any()
+    node.destroy_subscription(compressed_listener)
 
 
 def test_the_calibrated_camera_pose_is_there_for_whoever_joins_late(

@@ -1,38 +1,31 @@
-"""``trace_markers_node``: shows the traces to people, as RViz markers and optionally drawn on the camera image."""
+"""``trace_markers_node``: shows the traces to people, as RViz markers and drawn on the camera image."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections import OrderedDict
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages import (
     MessageError,
-    decode_colour,
-    decode_stamp,
     decode_trace_grid,
-    encode_colour,
     encode_marker_removal,
     encode_trace_markers,
 )
+from tracegen_ros.nodes.overlay_publisher import OverlayPublisher
 from tracegen_ros.nodes.trace_markers_parameters import TraceMarkersParameters
-from tracegen_ros.overlay import draw_traces
 from tracegen_ros.parameters import declare_parameters
-from tracegen_ros.qos import LATEST, SENSOR
+from tracegen_ros.qos import LATEST
 from tracegen_ros.spinning import run_node
 from tracegen_ros.trace_motion import travelled
 
 NAME = "trace_markers_node"
-
-_IMAGES_KEPT = 15
-"""Images kept while their traces are computed: a second at the camera's rate."""
 
 
 class TraceMarkersNode(Node):
@@ -43,21 +36,13 @@ class TraceMarkersNode(Node):
         self._settings = parameters = declare_parameters(self, TraceMarkersParameters)
         self._drawn_s: float | None = None
         self._drawn_header = Header()
-        self._images: OrderedDict[int, Image] = OrderedDict()
         self._markers = self.create_publisher(MarkerArray, parameters.markers_topic, LATEST)
         self.create_subscription(PointCloud2, parameters.traces_topic, self._on_traces, LATEST)
-        if parameters.overlay:
-            self._overlay = self.create_publisher(Image, parameters.overlay_topic, LATEST)
-            self.create_subscription(Image, parameters.colour_topic, self._on_image, SENSOR)
+        self._overlay = OverlayPublisher(self, parameters) if parameters.overlay else None
         # A steady clock: stale traces are removed also when a simulator's clock stands still.
         self.create_timer(
             parameters.timeout_s / 2.0, self._remove_stale, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-
-    def _on_image(self, image: Image) -> None:
-        self._images[decode_stamp(image.header.stamp)] = image
-        while len(self._images) > _IMAGES_KEPT:
-            self._images.popitem(last=False)
 
     def _on_traces(self, cloud: PointCloud2) -> None:
         now_s = time.monotonic()
@@ -66,7 +51,8 @@ class TraceMarkersNode(Node):
         try:
             traces = decode_trace_grid(cloud)
             self._publish_markers(traces, cloud.header)
-            self._publish_overlay(traces, cloud.header)
+            if self._overlay is not None:
+                self._overlay.show(traces, cloud.header)
         except MessageError as error:
             self.get_logger().error(str(error), throttle_duration_sec=5.0)
             return
@@ -84,11 +70,6 @@ class TraceMarkersNode(Node):
                 traces, drawn, leading, header, self._settings.line_width, self._settings.timeout_s
             )
         )
-
-    def _publish_overlay(self, traces: TraceGrid, header: Header) -> None:
-        image = self._images.get(decode_stamp(header.stamp))
-        if image is not None:
-            self._overlay.publish(encode_colour(draw_traces(decode_colour(image), traces), image.header))
 
     def _remove_stale(self) -> None:
         if self._drawn_s is not None and time.monotonic() - self._drawn_s > self._settings.timeout_s:

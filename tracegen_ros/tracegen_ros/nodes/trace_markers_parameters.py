@@ -35,6 +35,16 @@ class TraceMarkersParameters:
         minimum=0.0,
         maximum=1.0,
     )
-    overlay: bool = parameter(False, "Also publish the camera image with the traces drawn on it")
+    overlay: bool = parameter(
+        True, "Offer the camera image with the traces drawn on it; made only while somebody listens"
+    )
     colour_topic: str = parameter("/camera/camera/color/image_raw", "Images under the overlay")
-    overlay_topic: str = parameter("/tracegen/overlay", "Where the overlay is published (rgb8)")
+    overlay_topic: str = parameter(
+        "/tracegen/overlay", "Where the overlay is published (rgb8); as JPEG on <this>/compressed"
+    )
+    past_s: float = parameter(
+        1.5,
+        "How far back the overlay shows where points came from [s, stamps of the images]; 0 = not at all",
+        minimum=0.0,
+        maximum=10.0,
+    )

@@ -1,0 +1,99 @@
+"""The overlay: the camera image with past and predicted traces, made only while somebody looks at it."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from tracegen_model.trace_grid import TraceGrid
+from tracegen_ros.messages import (
+    COMPRESSED_SUFFIX,
+    MessageError,
+    decode_colour,
+    decode_stamp,
+    encode_colour,
+    encode_compressed_colour,
+)
+from tracegen_ros.nodes.trace_markers_parameters import TraceMarkersParameters
+from tracegen_ros.overlay import draw_past, draw_traces
+from tracegen_ros.past_motion import PastMotion
+from tracegen_ros.qos import SENSOR
+
+_IMAGES_KEPT = 15
+"""Images kept while their traces are computed: a second at the camera's rate."""
+
+_LOOK_ROUND_S = 0.5
+"""How often it is asked whether somebody listens [s of wall time]."""
+
+
+class OverlayPublisher:
+    """Publishes the overlay raw and compressed; without listeners it does not even take the camera's images.
+
+    Args:
+        node: What it publishes as.
+        settings: Topics, rate and how far back to draw.
+    """
+
+    def __init__(self, node: Node, settings: TraceMarkersParameters) -> None:
+        self._node = node
+        self._settings = settings
+        self._images: OrderedDict[int, Image] = OrderedDict()
+        self._past = PastMotion(settings.past_s)
+        self._traces_drawn_s = float("-inf")
+        self._published_s = float("-inf")
+        self._subscription: Subscription | None = None
+        topic = settings.overlay_topic
+        self._raw = node.create_publisher(Image, topic, SENSOR)
+        self._compressed = node.create_publisher(CompressedImage, f"{topic}{COMPRESSED_SUFFIX}", SENSOR)
+        # A steady clock: a simulator's may stand still.
+        node.create_timer(_LOOK_ROUND_S, self._look_round, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def show(self, traces: TraceGrid, header: Header) -> None:
+        """Publish the image that ``traces`` were predicted from, with what they say, if it is still there."""
+        image = self._images.get(decode_stamp(header.stamp))
+        if image is not None:
+            self._traces_drawn_s = time.monotonic()
+            self._publish(image, traces)
+
+    def _look_round(self) -> None:
+        wanted = (self._raw.get_subscription_count() + self._compressed.get_subscription_count()) > 0
+        if wanted and self._subscription is None:
+            self._subscription = self._node.create_subscription(
+                Image, self._settings.colour_topic, self._on_image, SENSOR
+            )
+        elif not wanted and self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+            self._images.clear()
+            self._past.forget()
+
+    def _on_image(self, image: Image) -> None:
+        stamp_ns = decode_stamp(image.header.stamp)
+        self._images[stamp_ns] = image
+        while len(self._images) > _IMAGES_KEPT:
+            self._images.popitem(last=False)
+        try:
+            if self._settings.past_s > 0.0:
+                self._past.observe(decode_colour(image), stamp_ns)
+            now_s = time.monotonic()
+            stale = now_s - self._traces_drawn_s > self._settings.timeout_s
+            if stale and now_s - self._published_s >= 1.0 / self._settings.max_rate_hz:
+                self._publish(image, None)
+        except MessageError as error:
+            self._node.get_logger().error(f"overlay: {error}", throttle_duration_sec=5.0)
+
+    def _publish(self, image: Image, traces: TraceGrid | None) -> None:
+        self._published_s = time.monotonic()
+        drawing = draw_past(decode_colour(image), self._past.paths(decode_stamp(image.header.stamp)))
+        if traces is not None:
+            drawing = draw_traces(drawing, traces)
+        if self._raw.get_subscription_count() > 0:
+            self._raw.publish(encode_colour(drawing, image.header))
+        if self._compressed.get_subscription_count() > 0:
+            self._compressed.publish(encode_compressed_colour(drawing, image.header))
