@@ -44,6 +44,7 @@ class Tester:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._diagnostics: list[DiagnosticArray] = []
+        self._leaving: list[Callable[[], None]] = []
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnostics.append, 100)
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile | int) -> Publisher:
@@ -127,7 +128,13 @@ class Tester:
         """Configure and activate lifecycle nodes."""
         bring_up(self._executor, self.node, names, DEADLINE_S)
 
+    def at_close(self, leave: Callable[[], None]) -> None:
+        """Have ``leave`` called before the node goes: an action server outlives its node."""
+        self._leaving.append(leave)
+
     def close(self) -> None:
+        for leave in self._leaving:
+            leave()
         self._executor.shutdown()
         self.node.destroy_node()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import cache
 
 import numpy as np
 from control_msgs.action import GripperCommand
@@ -77,9 +76,11 @@ class Cell:
             JointTrajectory, "/joint_trajectory_controller/joint_trajectory", self.trajectories.append, 10
         )
         self.words = tester.hear(String, "/trace_follower/state", LATCHED)
-        self._server = ActionServer(
+        gripper = ActionServer(
             node, GripperCommand, "/fr3_gripper/gripper_action", self._carry_out, goal_callback=self._answer
         )
+        tester.at_close(gripper.destroy)
+        self._rendered = self._render()
 
     def _answer(self, goal: GripperCommand.Goal) -> GoalResponse:
         self.goals.append(("accepted" if self.accepts_goals else "refused", len(self.trajectories)))
@@ -122,7 +123,7 @@ class Cell:
 
     def observe(self) -> tuple[np.ndarray, TraceGrid]:
         """Depth image of the hand over a table, and traces on which the hand goes straight up."""
-        depth, on_hand = self.render()
+        depth, on_hand = self._rendered
         pixels = grid_pixels(INTRINSICS.width, INTRINSICS.height)
         columns, rows = np.rint(pixels).astype(int).T
         starts = INTRINSICS.back_project(pixels, depth[rows, columns])
@@ -131,8 +132,7 @@ class Cell:
         points = starts + np.where(on_hand[rows, columns][:, None], rise, 0.0)
         return depth, TraceGrid(points.astype(np.float32), INTRINSICS.project(points).astype(np.float32))
 
-    @cache  # noqa: B019 one cell lives as long as the tests
-    def render(self) -> tuple[np.ndarray, np.ndarray]:
+    def _render(self) -> tuple[np.ndarray, np.ndarray]:
         """Depth image (H, W) [m] of the hand's boxes over the table, and where the hand is in it (H, W)."""
         rows, columns = np.mgrid[: INTRINSICS.height, : INTRINSICS.width]
         rays = INTRINSICS.back_project(np.stack([columns, rows], axis=-1), np.ones(rows.shape)).reshape(-1, 3)
