@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from tracegen_model.runtime.checkpoints import find_checkpoint
-from tracegen_model.runtime.engines.tensorrt.engine_cache import CACHE_VARIABLE, DEFAULT_LIMIT
+from tracegen_model.runtime.engines.cache_folder import CACHE_VARIABLE, default_cache_folder
+from tracegen_model.runtime.engines.tensorrt.engine_cache import DEFAULT_LIMIT
 
 FLAVOURS = ("tensorrt", "tensorrt-rtx")
 GIGABYTE = 1e9
@@ -58,7 +59,7 @@ def _run(options: argparse.Namespace) -> None:
     from tracegen_model.runtime.engines.tensorrt.build_progress import ProgressLog
     from tracegen_model.runtime.engines.tensorrt.checkpoint_engines import CheckpointEngines, check_precision
     from tracegen_model.runtime.engines.tensorrt.cuda_runtime import find_gpu
-    from tracegen_model.runtime.engines.tensorrt.engine_cache import EngineCache, default_cache_folder
+    from tracegen_model.runtime.engines.tensorrt.engine_cache import EngineCache
     from tracegen_model.runtime.engines.tensorrt.flavours import installed_flavour
     from tracegen_model.runtime.engines.tensorrt.targets import target_for, target_without_gpu
 

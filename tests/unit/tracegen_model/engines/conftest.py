@@ -20,8 +20,8 @@ from tracegen_model.network.onnx_export import export_checkpoint
 from tracegen_model.network.quantisation import quantised_graphs
 from tracegen_model.network.tracegen.encoder_weights import EncoderSource
 from tracegen_model.runtime.engines import ENGINES, Engine, EngineRequest, load_engine
+from tracegen_model.runtime.engines.cache_folder import CACHE_VARIABLE
 from tracegen_model.runtime.engines.quantised_graphs import QuantisedGraphs
-from tracegen_model.runtime.engines.tensorrt.engine_cache import CACHE_VARIABLE
 
 from ..conftest import TINY, TINY_TRACEGEN
 

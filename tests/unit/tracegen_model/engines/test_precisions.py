@@ -22,10 +22,10 @@ from tracegen_model.network.quantisation import quantised_graphs
 from tracegen_model.runtime.checkpoints import find_checkpoint
 from tracegen_model.runtime.engines import Engine, EngineError, EngineRequest, EngineUnavailable, load_engine
 from tracegen_model.runtime.engines.accuracy_record import AccuracyRecord, Verdict
+from tracegen_model.runtime.engines.cache_folder import CACHE_VARIABLE
 from tracegen_model.runtime.engines.checked_engine import CheckedEngine
 from tracegen_model.runtime.engines.onnx_session import OnnxDevice, OnnxGraph
 from tracegen_model.runtime.engines.quantised_graphs import QuantisedGraphs
-from tracegen_model.runtime.engines.tensorrt.engine_cache import CACHE_VARIABLE
 from tracegen_model.runtime.engines.verified_files import VerifiedFiles
 
 from .conftest import SENTENCE, Subject, images, noise

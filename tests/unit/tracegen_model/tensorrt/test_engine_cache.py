@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tracegen_model.runtime.engines.cache_folder import CACHE_VARIABLE, default_cache_folder
 from tracegen_model.runtime.engines.tensorrt.engine_builder import BuiltEngine
 from tracegen_model.runtime.engines.tensorrt.engine_cache import (
-    CACHE_VARIABLE,
     EngineCache,
     EngineOrder,
-    default_cache_folder,
 )
 from tracegen_model.runtime.engines.tensorrt.targets import Gpu, Target
 
@@ -170,6 +169,7 @@ def test_a_process_that_dies_while_it_builds_is_in_nobodys_way(
 import os
 from pathlib import Path
 from tracegen_model.runtime.engines.tensorrt import engine_cache
+from tracegen_model.runtime.engines.cache_folder import CACHE_VARIABLE, default_cache_folder
 from tracegen_model.runtime.engines.tensorrt.engine_builder import BuiltEngine
 from tracegen_model.runtime.engines.tensorrt.engine_cache import EngineCache, EngineOrder
 from tracegen_model.runtime.engines.tensorrt.targets import Gpu, Target

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracegen_model.network.checkpoint_config import ENCODERS_FILE, WEIGHTS_FILE, CheckpointConfig
-from tracegen_model.runtime.engines.tensorrt.engine_cache import default_cache_folder
+from tracegen_model.runtime.engines.cache_folder import default_cache_folder
 
 FOLDER = "accuracy"
 

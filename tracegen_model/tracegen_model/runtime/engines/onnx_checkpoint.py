@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tracegen_model.runtime.engines.cache_folder import default_cache_folder
 from tracegen_model.runtime.engines.engine import EngineDescription, EngineRequest
 from tracegen_model.runtime.engines.onnx_kinds import CPU, CUDA, PROVIDERS, TENSORRT, library_version
 from tracegen_model.runtime.engines.onnx_session import CPU_MEMORY, CUDA_MEMORY, OnnxDevice, OnnxGraph
 from tracegen_model.runtime.engines.quantised_graphs import QuantisedGraphs
-from tracegen_model.runtime.engines.tensorrt.engine_cache import default_cache_folder
 from tracegen_model.runtime.engines.verified_files import VerifiedFiles
 
 TENSORRT_OPTIONS = {"bfloat16": "trt_bf16_enable", "float16": "trt_fp16_enable"}

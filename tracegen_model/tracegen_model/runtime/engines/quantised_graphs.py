@@ -20,8 +20,8 @@ from tracegen_model.network.checkpoint_config import (
     CheckpointConfig,
     CheckpointError,
 )
+from tracegen_model.runtime.engines.cache_folder import default_cache_folder
 from tracegen_model.runtime.engines.engine import EngineUnavailable
-from tracegen_model.runtime.engines.tensorrt.engine_cache import default_cache_folder
 
 QUANTISED = (VELOCITY_FILE, SAMPLER_FILE)
 """Graphs that come in int8: those that run at every step. The encoders lose too much, and gain little."""

@@ -35,9 +35,6 @@ from tracegen_model.runtime.engines.tensorrt.targets import Gpu, Target
 
 logger = logging.getLogger(__name__)
 
-CACHE_VARIABLE = "TRACEGEN_ENGINE_CACHE"
-"""Environment variable that names the folder of the engines."""
-
 DEFAULT_LIMIT = 20 * 10**9
 """Bytes of engines that are kept; those of the base network take 2.3 GB in float32."""
 
@@ -52,15 +49,6 @@ SCRATCH_PREFIX = ".build-"
 
 KEY_LENGTH = 16
 """Hexadecimal digits of the digest that a file name carries."""
-
-
-def default_cache_folder() -> Path:
-    """Where engines are kept unless someone says otherwise, after the XDG base directory specification."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tracegen" / "engines"
 
 
 @dataclass(frozen=True)

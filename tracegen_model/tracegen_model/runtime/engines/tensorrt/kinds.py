@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from tracegen_model.runtime.engines.accuracy_record import AccuracyRecord
+from tracegen_model.runtime.engines.cache_folder import default_cache_folder
 from tracegen_model.runtime.engines.engine import (
     BEST_PRECISION,
     Engine,
@@ -17,7 +18,7 @@ from tracegen_model.runtime.engines.engine import (
 from tracegen_model.runtime.engines.tensorrt.build_progress import ProgressListener, ProgressLog
 from tracegen_model.runtime.engines.tensorrt.checkpoint_engines import PRECISIONS, CheckpointEngines
 from tracegen_model.runtime.engines.tensorrt.cuda_runtime import cuda_is_installed, find_gpu
-from tracegen_model.runtime.engines.tensorrt.engine_cache import EngineCache, default_cache_folder
+from tracegen_model.runtime.engines.tensorrt.engine_cache import EngineCache
 from tracegen_model.runtime.engines.tensorrt.flavours import (
     OLDEST_COMPUTE_CAPABILITY,
     TENSORRT,
