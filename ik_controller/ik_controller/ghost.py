@@ -81,7 +81,7 @@ class Ghost:
         Raises:
             CommandError: The arm's controller would refuse it.
         """
-        self._executor_of(command, now_s)
+        play(command, self._limits, now_s)
         positions = np.asarray(command.positions)
         if np.ptp(positions, axis=0).max() > LEAST_MOTION_RAD:
             self._next = _Plan(command, now_s)
@@ -114,21 +114,22 @@ class Ghost:
             return
         plan, self._next = self._next, None
         if plan is not None and now_s - plan.received_s <= LONGEST_WAIT_S:
-            self._playing = self._executor_of(plan.command, now_s)
+            self._playing = play(plan.command, self._limits, now_s)
             self.plans_played += 1
         elif playing is not None and now_s > playing.end_s + LINGER_S:
             self._playing = self._fingers = None
 
-    def _executor_of(self, command: TrajectoryCommand, now_s: float) -> TrajectoryExecutor:
-        """A controller that stands at the start of ``command`` and has just accepted it.
 
-        Raises:
-            CommandError: It did not.
-        """
-        executor = TrajectoryExecutor(JointRange.of(self._limits), self._limits)
-        positions = np.asarray(command.positions, dtype=float)
-        if positions.ndim != 2 or not len(positions):
-            raise CommandError("a trajectory needs one knot at least")
-        executor.reset(now_s, positions[0])
-        executor.submit(replace(command, start_s=0.0), now_s)
-        return executor
+def play(command: TrajectoryCommand, limits: JointLimits, start_s: float) -> TrajectoryExecutor:
+    """A controller that stands at the first knot of ``command`` and takes it up at ``start_s`` [s].
+
+    Raises:
+        CommandError: It refuses the command.
+    """
+    executor = TrajectoryExecutor(JointRange.of(limits), limits)
+    positions = np.asarray(command.positions, dtype=float)
+    if positions.ndim != 2 or not len(positions):
+        raise CommandError("a trajectory needs one knot at least")
+    executor.reset(start_s, positions[0])
+    executor.submit(replace(command, start_s=0.0), start_s)
+    return executor

@@ -1,7 +1,9 @@
-"""``ghost_node``: takes the commands of a dry run in the robot's place and shows what they would do.
+"""``ghost_node``: a ghost of the robot, which shows commands.
 
-Trajectories and gripper goals move a ghost: its joints are published as messages, its links on TF under the prefix
-``ghost/``, and its description for RViz. The robot itself is only listened to.
+In a dry run it takes the commands in the robot's place and shows what they would do: trajectories and gripper goals
+move the ghost. Otherwise (``ahead_s`` > 0) it listens to what the robot is sent and shows where the arm will be so
+many seconds later. Its joints are published as messages, its links on TF under the prefix ``ghost/``, and its
+description for RViz. The robot itself is only listened to.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
 
 from ik_controller.ghost import Ghost
+from ik_controller.ghost_ahead import GhostAhead
 from ik_controller.joint_limits import JointLimits
 from ik_controller.link_poses import LinkPoses
 from ik_controller.nodes.trajectory_command import decode_trajectory_command
@@ -43,11 +46,15 @@ from tracegen_ros.spinning import run_node
 
 NAME = "ghost"
 DIAGNOSTIC_NAME = "ghost: dry run"
+DIAGNOSTIC_NAME_AHEAD = "ghost: motion ahead"
 TF_PREFIX = "ghost/"
 FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
 
 _IDENTITY = np.eye(4)
 _DIAGNOSTICS_PERIOD_S = 1.0
+_CLOCK_SET_BACK_NS = nanoseconds_from(1.0)
+"""A clock this much behind what was shown last [ns] was set back: a simulation was reset, a bag starts again."""
+
 _EPOCH_NS = nanoseconds_from(1e6)
 """The ghost's time starts at a multiple of this [ns]: seconds since 1970 would cost a float seven digits."""
 
@@ -62,6 +69,12 @@ class GhostParameters:
     )
     gripper_action: str = parameter("/ghost/gripper_action", "Action whose goals are shown")
     joint_states_topic: str = parameter("/joint_states", "The robot's own joints")
+    ahead_s: float = parameter(
+        0.0,
+        "How far ahead of the robot the ghost is on the trajectories that the robot is sent [s]; 0 = a dry run",
+        minimum=0.0,
+        maximum=10.0,
+    )
     rate_hz: float = parameter(30.0, "How often the ghost is published [Hz]", minimum=1.0, maximum=100.0)
 
 
@@ -71,13 +84,12 @@ class GhostNode(Node):
     def __init__(self) -> None:
         super().__init__(NAME)
         parameters = declare_parameters(self, GhostParameters)
-        limits = JointLimits.load(parameters.limits)
-        self._arm_joints = limits.joint_names
-        self._ghost = Ghost(limits)
+        self._limits = JointLimits.load(parameters.limits)
+        self._arm_joints = self._limits.joint_names
+        self._ahead_s = parameters.ahead_s
+        self._begin()
         description = resource_path("fr3.urdf")
         self._links = LinkPoses(description)
-        self._robot_seen = False
-        self._shown_ns = 0
         self._refused = 0
         self._epoch_ns: int | None = None
         self._joint_states = self.create_publisher(JointState, "/ghost/joint_states", LATEST)
@@ -85,12 +97,22 @@ class GhostNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._description = self.create_publisher(String, "/ghost/robot_description", LATCHED)
         self._description.publish(String(data=description.read_text(encoding="utf-8")))
-        self._server = ActionServer(self, GripperCommand, parameters.gripper_action, self._on_gripper_goal)
+        if self._dry_run is not None:
+            self._server = ActionServer(
+                self, GripperCommand, parameters.gripper_action, self._on_gripper_goal
+            )
+            self.get_logger().warning("dry run: commands are shown as a ghost, the robot gets none")
         self.create_subscription(JointTrajectory, parameters.trajectory_topic, self._on_trajectory, LATEST)
         self.create_subscription(JointState, parameters.joint_states_topic, self._on_joint_state, 50)
         self.create_timer(1.0 / parameters.rate_hz, self._show)
         self.create_timer(_DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
-        self.get_logger().warning("dry run: commands are shown as a ghost, the robot gets none")
+
+    def _begin(self) -> None:
+        """A ghost that has been shown nothing yet."""
+        self._dry_run = Ghost(self._limits) if self._ahead_s == 0.0 else None
+        self._ghost: Ghost | GhostAhead = self._dry_run or GhostAhead(self._limits, self._ahead_s)
+        self._robot_seen = False
+        self._shown_ns = 0
 
     def _now_s(self) -> float:
         now_ns = self.get_clock().now().nanoseconds
@@ -108,8 +130,9 @@ class GhostNode(Node):
             self.get_logger().warning(f"the robot would refuse this trajectory: {error}")
 
     def _on_gripper_goal(self, handle: ServerGoalHandle) -> GripperCommand.Result:
+        assert self._dry_run is not None
         width = handle.request.command.position
-        self._ghost.move_fingers(width, self._now_s())
+        self._dry_run.move_fingers(width, self._now_s())
         self.get_logger().info(f"the fingers would go to {1e3 * width:.0f} mm")
         handle.succeed()
         return GripperCommand.Result(position=width, reached_goal=True)
@@ -130,6 +153,8 @@ class GhostNode(Node):
 
     def _show(self) -> None:
         now_ns = self.get_clock().now().nanoseconds
+        if now_ns < self._shown_ns - _CLOCK_SET_BACK_NS:
+            self._begin()
         if not self._robot_seen or now_ns <= self._shown_ns:
             return
         self._shown_ns = now_ns
@@ -154,19 +179,20 @@ class GhostNode(Node):
         )
 
     def _publish_diagnostics(self) -> None:
-        ghost = self._ghost
-        values = {
-            "plans shown": ghost.plans_played,
-            "plans the robot would refuse": self._refused,
-            "gripper goals": ghost.fingers_ordered,
-        }
+        values = {"plans shown": self._ghost.plans_played, "plans the robot would refuse": self._refused}
+        if self._dry_run is not None:
+            values["gripper goals"] = self._dry_run.fingers_ordered
         level, message = (
-            (Level.OK, "showing a plan" if ghost.playing else "no plan: the ghost is where the robot is")
+            (
+                Level.OK,
+                "showing a plan" if self._ghost.playing else "no plan: the ghost is where the robot is",
+            )
             if self._robot_seen
             else (Level.WARN, "no joint states: is the robot's driver running?")
         )
+        name = DIAGNOSTIC_NAME_AHEAD if self._dry_run is None else DIAGNOSTIC_NAME
         header = encode_header(self.get_clock().now().nanoseconds, "")
-        self._diagnostics.publish(encode_diagnostics(DIAGNOSTIC_NAME, level, message, values, header, NAME))
+        self._diagnostics.publish(encode_diagnostics(name, level, message, values, header, NAME))
 
 
 def main() -> None:

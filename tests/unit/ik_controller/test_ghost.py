@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ik_controller.ghost import FINGER_SPEED, LINGER_S, LONGEST_WAIT_S, Ghost
+from ik_controller.ghost_ahead import GhostAhead
 from ik_controller.joint_limits import JointLimits
 from ik_controller.link_poses import LinkPoses
 from ik_controller.resources import resource_path
@@ -84,6 +85,26 @@ def test_fingers_move_at_a_fingers_speed(ghost: Ghost) -> None:
     ghost.move_fingers(0.0, 10.0)
     assert ghost.width(10.1) == pytest.approx(0.08 - 0.1 * FINGER_SPEED)
     assert ghost.width(11.0) == 0.0
+
+
+def test_the_ghost_ahead_is_where_the_newest_trajectory_leads_a_moment_later() -> None:
+    ghost = GhostAhead(LIMITS, ahead_s=0.5)
+    ghost.observe(ROBOT, 0.08)
+    assert ghost.positions(9.0).tolist() == ROBOT.tolist()
+    assert not ghost.playing
+    ghost.propose(plan(0.5), 10.0)
+    halfway = ghost.positions(10.0)
+    assert halfway == pytest.approx([0.25, 0.25], abs=1e-6)
+    assert ghost.positions(10.5) == pytest.approx([0.5, 0.5])
+    ghost.propose(plan(-0.5, begin=0.25), 10.6)
+    assert ghost.positions(11.1) == pytest.approx([-0.5, -0.5])
+    assert ghost.plans_played == 2 and ghost.playing
+    assert ghost.width(11.1) == 0.08
+    assert ghost.positions(11.6 + 1.1 * LINGER_S).tolist() == ROBOT.tolist()
+    assert not ghost.playing
+    with pytest.raises(CommandError, match="range"):
+        ghost.propose(plan(1.5), 20.0)
+    assert ghost.positions(20.0).tolist() == ROBOT.tolist()
 
 
 def test_links_are_where_the_robot_model_has_them() -> None:
