@@ -5,6 +5,7 @@
 """
 
 from tracegen_ros.messages.camera_info import decode_intrinsics, encode_intrinsics
+from tracegen_ros.messages.coloured_cloud import encode_coloured_cloud
 from tracegen_ros.messages.compressed_images import (
     COMPRESSED_SUFFIX,
     decode_compressed_colour,
@@ -94,6 +95,7 @@ __all__ = [
     "decode_trace_grid",
     "decode_transform",
     "encode_colour",
+    "encode_coloured_cloud",
     "encode_compressed_colour",
     "encode_compressed_depth",
     "encode_depth",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
@@ -21,15 +20,13 @@ from tracegen_ros.messages import (
     encode_compressed_colour,
 )
 from tracegen_ros.nodes.trace_markers_parameters import TraceMarkersParameters
+from tracegen_ros.on_demand import OnDemand
 from tracegen_ros.overlay import draw_past, draw_traces
 from tracegen_ros.past_motion import PastMotion
 from tracegen_ros.qos import SENSOR
 
 _IMAGES_KEPT = 15
 """Images kept while their traces are computed: a second at the camera's rate."""
-
-_LOOK_ROUND_S = 0.5
-"""How often it is asked whether somebody listens [s of wall time]."""
 
 
 class OverlayPublisher:
@@ -47,12 +44,10 @@ class OverlayPublisher:
         self._past = PastMotion(settings.past_s)
         self._traces_drawn_s = float("-inf")
         self._published_s = float("-inf")
-        self._subscription: Subscription | None = None
         topic = settings.overlay_topic
         self._raw = node.create_publisher(Image, topic, SENSOR)
         self._compressed = node.create_publisher(CompressedImage, f"{topic}{COMPRESSED_SUFFIX}", SENSOR)
-        # A steady clock: a simulator's may stand still.
-        node.create_timer(_LOOK_ROUND_S, self._look_round, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._on_demand = OnDemand(node, (self._raw, self._compressed), self._subscribe, self._forget)
 
     def show(self, traces: TraceGrid, header: Header) -> None:
         """Publish the image that ``traces`` were predicted from, with what they say, if it is still there."""
@@ -61,17 +56,12 @@ class OverlayPublisher:
             self._traces_drawn_s = time.monotonic()
             self._publish(image, traces)
 
-    def _look_round(self) -> None:
-        wanted = (self._raw.get_subscription_count() + self._compressed.get_subscription_count()) > 0
-        if wanted and self._subscription is None:
-            self._subscription = self._node.create_subscription(
-                Image, self._settings.colour_topic, self._on_image, SENSOR
-            )
-        elif not wanted and self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = None
-            self._images.clear()
-            self._past.forget()
+    def _subscribe(self) -> list[Subscription]:
+        return [self._node.create_subscription(Image, self._settings.colour_topic, self._on_image, SENSOR)]
+
+    def _forget(self) -> None:
+        self._images.clear()
+        self._past.forget()
 
     def _on_image(self, image: Image) -> None:
         stamp_ns = decode_stamp(image.header.stamp)
