@@ -1,0 +1,377 @@
+"""Evaluates models on windows of recordings: one row for each window and model, and what they come to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ik_controller.evaluation.alignment import hand_clock, step_times
+from ik_controller.evaluation.executability import MotionProbe
+from ik_controller.evaluation.measures import definition, measure_names
+from ik_controller.evaluation.recording import FloatArray, RecordedFrame, Window
+from ik_controller.evaluation.trace_errors import TraceErrors, WeightedValue, moving_points, trace_errors
+from ik_controller.evaluation.truth import PointKind, PointTruth, TruthFinder
+from ik_controller.robot_model import RobotModel
+from tracegen_model.evaluation.intervals import Interval, bootstrap_interval
+from tracegen_model.trace_grid import TraceGrid
+
+BLOCK_S = 4.0
+"""Windows of a recording that start within the same so many seconds err alike and are resampled together [s]."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Traces of one frame from one seed.
+
+    Attributes:
+        traces: The traces.
+        latency_s: Seconds of each stage.
+    """
+
+    traces: TraceGrid
+    latency_s: Mapping[str, float] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """What predicts traces: a network, or a recording of one."""
+
+    name: str
+    step_length_m: float | None
+    """Path of the hand in one step [m]; None = the whole path is spread over the steps."""
+    seeds: int
+    """Predictions to draw for each window."""
+
+    def predict(self, frame: RecordedFrame, seed: int) -> Predicted | None:
+        """Traces that start at ``frame``; None where there are none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One window and one model.
+
+    Attributes:
+        model: The model's name.
+        bag: The recording's name.
+        instruction: What was asked for.
+        time_s: The window's start [s].
+        measures: By name.
+        curve_cm: (S + 1,) error of the hand's points by step [cm].
+        latency_s: Seconds of each stage.
+        hand_points: Points of known truth on the hand, and ...
+        scene_points: ... in the scene.
+    """
+
+    model: str
+    bag: str
+    instruction: str
+    time_s: float
+    measures: Mapping[str, WeightedValue]
+    curve_cm: FloatArray
+    latency_s: Mapping[str, float]
+    hand_points: int
+    scene_points: int
+
+    @property
+    def block(self) -> tuple[str, int]:
+        """Rows of one block are resampled together."""
+        return self.bag, int(self.time_s // BLOCK_S)
+
+
+@dataclass(frozen=True)
+class Drawable:
+    """What a picture of a row needs.
+
+    Attributes:
+        truth_in_camera: (S + 1, M, 3) true places of the points that move [m].
+        predicted: (S + 1, M, 2) predicted pixels of the same points [px].
+    """
+
+    true_pixels: FloatArray
+    true_in_camera: FloatArray
+    predicted: TraceGrid
+
+
+class WindowJudge:
+    """Judges models on windows of one recording.
+
+    Args:
+        robot: Kinematics and limits.
+        truth: Finds what happened.
+        probe: Plans what the follower would.
+    """
+
+    def __init__(self, robot: RobotModel, truth: TruthFinder, probe: MotionProbe) -> None:
+        self._robot = robot
+        self._truth = truth
+        self._probe = probe
+
+    def judge(self, window: Window, models: Sequence[Model]) -> list[tuple[Row, Drawable]]:
+        """Rows of all models that predicted something that the recording can tell something about."""
+        clock = hand_clock(self._robot, window.joints, window.start.time_s, window.end_s)
+        judged: list[tuple[Row, Drawable]] = []
+        truths: dict[bytes, PointTruth] = {}
+        for model in models:
+            drawn = [model.predict(window.start, seed) for seed in range(model.seeds)]
+            following = model.predict(window.frames[1], 0)
+            found = [prediction for prediction in drawn if prediction is not None]
+            if not found:
+                continue
+            traces = found[0].traces
+            times = step_times(clock, traces.steps, model.step_length_m)
+            if times is None:
+                continue
+            pixels = np.asarray(traces.pixels[0], dtype=float)
+            until_s = float(np.nanmax(times.arc_s))
+            key = pixels.tobytes() + np.float64(until_s).tobytes()
+            if key not in truths:
+                truths[key] = self._truth.find(window, pixels, until_s)
+            truth = truths[key]
+            errors: TraceErrors = trace_errors(
+                traces, truth, times, [prediction.traces for prediction in found[1:]]
+            )
+            measures = dict(errors.measures)
+            if following is not None:
+                measures |= self._probe.measures(window, traces, following.traces)
+            row = Row(
+                model.name,
+                window.bag,
+                window.start.instruction,
+                window.start.time_s,
+                measures,
+                errors.curve_cm,
+                found[0].latency_s,
+                int((truth.kinds == PointKind.HAND).sum()),
+                int((truth.kinds == PointKind.SCENE).sum()),
+            )
+            places = truth.at(times.arc_s)
+            places[:, ~moving_points(truth, times)] = np.nan
+            true_pixels = truth.camera.intrinsics.project(places)
+            judged.append((row, Drawable(true_pixels, places, traces)))
+        return judged
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over rows with its 95 % interval; None where fewer than two blocks count."""
+
+    value: float
+    interval: Interval | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the windows that both were judged on.
+
+    Attributes:
+        measure: What is compared.
+        better: Name of the better model; empty where the interval holds zero.
+        difference: Second model's mean less the first's.
+        interval: Of the difference, 95 %.
+        rows: Windows.
+    """
+
+    measure: str
+    first: str
+    second: str
+    better: str
+    difference: float
+    interval: Interval | None
+    rows: int
+
+
+class Evaluation:
+    """Rows, and what they come to.
+
+    Args:
+        rows: Of all models and recordings.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = tuple(rows)
+        self.models: tuple[str, ...] = tuple(dict.fromkeys(row.model for row in rows))
+        self.instructions: tuple[str, ...] = tuple(dict.fromkeys(row.instruction for row in rows))
+        self.bags: tuple[str, ...] = tuple(dict.fromkeys(row.bag for row in rows))
+
+    def of(self, model: str, *, instruction: str | None = None, bag: str | None = None) -> list[Row]:
+        """Rows of one model, all or those of one instruction or recording."""
+        return [
+            row
+            for row in self.rows
+            if row.model == model
+            and (instruction is None or row.instruction == instruction)
+            and (bag is None or row.bag == bag)
+        ]
+
+    def mean(self, rows: Sequence[Row], measure: str) -> Mean:
+        """The mean of ``measure`` over ``rows``."""
+        values = [row.measures.get(measure, WeightedValue(0.0, 0.0)) for row in rows]
+        totals = np.array([value.total for value in values])
+        weights = np.array([value.weight for value in values])
+        count = int((weights > 0.0).sum())
+        if not count:
+            return Mean(float("nan"), None, 0)
+        interval = bootstrap_interval(totals, weights, _blocks(rows))
+        return Mean(float(totals.sum() / weights.sum()), interval, count)
+
+    def compare(self, first: str, second: str, measure: str) -> Comparison:
+        """``second`` against ``first``, window by window: what both find hard is no difference between them."""
+        other = {(row.bag, row.time_s): row for row in self.of(second)}
+        pairs = [
+            (row, other[row.bag, row.time_s]) for row in self.of(first) if (row.bag, row.time_s) in other
+        ]
+        nothing = WeightedValue(0.0, 0.0)
+        differences = np.array(
+            [
+                b.measures.get(measure, nothing).value - a.measures.get(measure, nothing).value
+                for a, b in pairs
+            ]
+        )
+        known = np.isfinite(differences)
+        if not known.any():
+            return Comparison(measure, first, second, "", float("nan"), None, 0)
+        totals = np.where(known, differences, 0.0)
+        interval = bootstrap_interval(totals, known.astype(float), _blocks([a for a, _ in pairs]))
+        better = ""
+        larger = definition(measure).larger_is_better
+        if interval is not None and larger is not None and not interval[0] <= 0.0 <= interval[1]:
+            better = second if (interval[0] > 0.0) == larger else first
+        return Comparison(
+            measure, first, second, better, float(differences[known].mean()), interval, int(known.sum())
+        )
+
+    def ranked(self, measure: str) -> list[str]:
+        """Models, best mean first; those without a mean last."""
+        larger = bool(definition(measure).larger_is_better)
+        means = {model: self.mean(self.of(model), measure).value for model in self.models}
+        return sorted(self.models, key=lambda m: (means[m] != means[m], -means[m] if larger else means[m]))
+
+    def curve(self, model: str) -> FloatArray:
+        """(S + 1,) mean error of the hand's points by step [cm]; rows without a step leave it out."""
+        curves = [row.curve_cm for row in self.of(model)]
+        if not curves:
+            return np.full(1, np.nan)
+        length = max(len(curve) for curve in curves)
+        table = np.full((len(curves), length), np.nan)
+        for number, curve in enumerate(curves):
+            table[number, : len(curve)] = curve
+        known = np.isfinite(table)
+        total = np.where(known, table, 0.0).sum(axis=0)
+        return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+
+    def latencies_ms(self, model: str) -> dict[str, tuple[float, float]]:
+        """Median and 99th percentile of each stage [ms]."""
+        rows = self.of(model)
+        stages = dict.fromkeys(stage for row in rows for stage in row.latency_s)
+        found = {}
+        for stage in stages:
+            values = [1000.0 * row.latency_s[stage] for row in rows if stage in row.latency_s]
+            median, late = np.percentile(values, [50, 99])
+            found[stage] = float(median), float(late)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values for JSON; what is not known is null."""
+
+        def group(rows: Sequence[Row]) -> dict[str, Any]:
+            table = {}
+            for name in measure_names():
+                mean = self.mean(rows, name)
+                if mean.rows:
+                    table[name] = {
+                        "mean": mean.value,
+                        "interval": mean.interval and list(mean.interval),
+                        "windows": mean.rows,
+                    }
+            return table
+
+        return {
+            "models": {
+                model: {
+                    "windows": len(self.of(model)),
+                    "measures": group(self.of(model)),
+                    "instructions": {
+                        text: group(self.of(model, instruction=text)) for text in self.instructions
+                    },
+                    "bags": {bag: group(self.of(model, bag=bag)) for bag in self.bags},
+                    "latency_ms": {
+                        stage: {"p50": middle, "p99": late}
+                        for stage, (middle, late) in self.latencies_ms(model).items()
+                    },
+                }
+                for model in self.models
+            },
+            "rows": [
+                {
+                    "model": row.model,
+                    "bag": row.bag,
+                    "time_s": row.time_s,
+                    "instruction": row.instruction,
+                    "measures": {name: value.value for name, value in row.measures.items() if value.weight},
+                }
+                for row in self.rows
+            ],
+        }
+
+
+def _blocks(rows: Sequence[Row]) -> NDArray[np.str_]:
+    return np.array([f"{bag} {number}" for bag, number in (row.block for row in rows)])
+
+
+class ThresholdError(ValueError):
+    """A threshold that cannot be understood."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A bound that a measure must keep: ``hand_ade_cm_arc<2.5`` or ``feasible>0.95``.
+
+    Attributes:
+        measure: Its name.
+        below: The mean must be below the bound, else above.
+        bound: In the measure's unit; shares from 0 to 1.
+    """
+
+    measure: str
+    below: bool
+    bound: float
+
+    @classmethod
+    def parse(cls, text: str) -> Threshold:
+        """A threshold from ``MEASURE<NUMBER`` or ``MEASURE>NUMBER``.
+
+        Raises:
+            ThresholdError: It is neither, or there is no such measure.
+        """
+        match = re.fullmatch(r"\s*(\w+)\s*([<>])\s*([-+.\deE]+)\s*", text)
+        try:
+            if match is None:
+                raise ValueError
+            bound = float(match.group(3))
+        except ValueError:
+            raise ThresholdError(
+                f"expected a threshold such as hand_ade_cm_arc<2.5 or feasible>0.95, got {text!r}"
+            ) from None
+        name = match.group(1)
+        if name not in measure_names():
+            raise ThresholdError(
+                f"there is no measure {name!r} to set a threshold for; known are {', '.join(measure_names())}"
+            )
+        return cls(name, match.group(2) == "<", bound)
+
+    def failure(self, evaluation: Evaluation, model: str) -> str:
+        """Why ``model`` fails, in words; empty where it keeps the bound. What was not measured fails."""
+        mean = evaluation.mean(evaluation.of(model), self.measure)
+        if np.isfinite(mean.value) and (
+            (mean.value < self.bound) if self.below else (mean.value > self.bound)
+        ):
+            return ""
+        sign = "<" if self.below else ">"
+        found = f"{mean.value:.4g}" if np.isfinite(mean.value) else "not measured"
+        return f"{model}: {self.measure} is {found}, expected {sign} {self.bound:g}"
