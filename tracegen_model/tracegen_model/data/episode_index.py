@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.data.episode import INSTRUCTION_FILES, UNIFIED_FOLDER, EpisodeReader
 from tracegen_model.data.episode_error import EpisodeError
 from tracegen_model.data.trace_targets import path_lengths
@@ -252,19 +253,13 @@ def _record(values: dict[str, Any]) -> EpisodeRecord:
 
 
 def _save(path: Path, root: Path, records: Sequence[EpisodeRecord] | Any) -> None:
-    """Write all of ``path`` or nothing of it, whoever else writes it at the time."""
     content = {
         "version": INDEX_VERSION,
         "folder": str(root),
         "episodes": [dataclasses.asdict(record) for record in records],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, json.dumps(content))
 
 
 def _line(part: str, name: str, status: os.stat_result) -> str:

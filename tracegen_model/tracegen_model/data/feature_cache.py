@@ -12,8 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -24,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.network.images import ImageBatch
 
 logger = logging.getLogger(__name__)
@@ -118,7 +117,7 @@ class FeatureCache:
         """Keep the features of the image called ``key``."""
         path = self._path(key)
         path.parent.mkdir(exist_ok=True)
-        _write_all_or_nothing(path, save({name: value.contiguous() for name, value in features.items()}))
+        write_atomically(path, save({name: value.contiguous() for name, value in features.items()}))
         self._remember(key, features)
 
     def _claim(self, encoders: dict[str, str]) -> None:
@@ -126,7 +125,7 @@ class FeatureCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / ENCODERS_FILE
         if not path.exists():
-            _write_all_or_nothing(path, json.dumps(encoders, indent=2, sort_keys=True).encode())
+            write_atomically(path, json.dumps(encoders, indent=2, sort_keys=True))
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -154,14 +153,3 @@ class FeatureCache:
 
 def _size(features: Features) -> int:
     return sum(value.nbytes for value in features.values())
-
-
-def _write_all_or_nothing(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.data.dataset import FALLBACK_SENTENCE, fractions_of_pixels, scene_of
 from tracegen_model.data.episode import TARGET_COUNT, EpisodeError, EpisodeReader, EpisodeTraces
 from tracegen_model.data.episode_index import grid_side_of
@@ -337,9 +338,7 @@ def pack_dataset(
         "scenes": scenes,
         "episodes": [vars(episode) for episode in episodes],
     }
-    part = output / f"{INDEX_FILE}.part"
-    part.write_text(json.dumps(index), encoding="utf-8")
-    part.replace(output / INDEX_FILE)
+    write_atomically(output / INDEX_FILE, json.dumps(index))
     return PackedDataset.open(output)
 
 

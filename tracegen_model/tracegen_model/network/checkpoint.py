@@ -12,6 +12,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor, nn
 
+from tracegen_model.atomic_write import replacing
 from tracegen_model.network.checkpoint_config import (
     CONFIG_FILE,
     ENCODERS_FILE,
@@ -109,12 +110,11 @@ def _require_encoders(network: TraceNetwork, config: CheckpointConfig, folder: P
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write ``tensors`` to ``path`` at once: a reader sees the old file or the new one, never half of it."""
-    part = path.with_name(path.name + ".part")
-    safetensors.torch.save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part
-    )
-    part.chmod(0o644)
-    part.replace(path)
+    with replacing(path) as part:
+        safetensors.torch.save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part
+        )
+        part.chmod(0o644)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

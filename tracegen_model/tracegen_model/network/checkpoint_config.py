@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.network.config_error import NetworkConfigError
 from tracegen_model.network.integrators import METHODS, SamplingPlan
 from tracegen_model.network.presets import NetworkConfig, architecture_of, network_config_from_dict
@@ -128,9 +129,7 @@ class CheckpointConfig:
             "architecture": self.architecture,
             **dataclasses.asdict(self),
         }
-        part = folder / (CONFIG_FILE + ".part")
-        part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        part.replace(folder / CONFIG_FILE)
+        write_atomically(folder / CONFIG_FILE, json.dumps(values, indent=2) + "\n")
 
     def verify_file(self, folder: Path, name: str) -> Path:
         """Path of a file of the checkpoint in ``folder``.

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.network.checkpoint_config import (
     SAMPLER_FILE,
     VELOCITY_FILE,
@@ -87,9 +88,7 @@ def write_typed_graphs(folder: Path, config: CheckpointConfig, precision: str) -
         if not has_half_precision(model):
             continue
         path = folder / typed_file(graph, precision)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(model.SerializeToString(deterministic=True))
-        part.replace(path)
+        write_atomically(path, model.SerializeToString(deterministic=True))
         files.append(path.name)
     return tuple(files)
 

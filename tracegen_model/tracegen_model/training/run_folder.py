@@ -13,11 +13,11 @@ then are older ones removed.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from tracegen_model.atomic_write import flush_to_disk
 from tracegen_model.network.checkpoint_config import CheckpointError
 from tracegen_model.runtime.checkpoints import LATEST_SAVE as LATEST
 
@@ -104,14 +104,14 @@ class RunFolder:
             unfinished.mkdir()
             write(unfinished)
             for path in (*unfinished.rglob("*"), unfinished):
-                _flush(path)
+                flush_to_disk(path)
             unfinished.rename(finished)
-            _flush(saves)
+            flush_to_disk(saves)
         link = self.path / f"{UNFINISHED_PREFIX}{LATEST}"
         link.unlink(missing_ok=True)
         link.symlink_to(Path(SAVES_FOLDER) / finished.name, target_is_directory=True)
         link.replace(self.path / LATEST)
-        _flush(self.path)
+        flush_to_disk(self.path)
         for old in sorted(saves.glob(f"{SAVE_PREFIX}*"))[:-keep]:
             if old != finished:
                 old.rename(saves / f"{UNFINISHED_PREFIX}{old.name}")
@@ -121,12 +121,3 @@ class RunFolder:
     def _remove_unfinished(self) -> None:
         for path in (self.path / SAVES_FOLDER).glob(f"{UNFINISHED_PREFIX}*"):
             shutil.rmtree(path)
-
-
-def _flush(path: Path) -> None:
-    """Bring a file's contents, or a folder's entries, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.training.run_config import RunConfig, TrainingConfigError
 from tracegen_model.training.run_folder import LOG_FILE, OVERLAY_FOLDER, TENSORBOARD_FOLDER
 from tracegen_model.training.training_state import TrainingProgress
@@ -75,9 +76,7 @@ class RunLog:
                 continue  # The last line of a run that was killed while it wrote.
             if entry["step"] <= step:
                 kept.append(line + "\n")
-        part = self._path.with_name(self._path.name + ".part")
-        part.write_text("".join(kept), encoding="utf-8")
-        part.replace(self._path)
+        write_atomically(self._path, "".join(kept))
 
 
 def _start_wandb(folder: Path, config: RunConfig) -> Any:

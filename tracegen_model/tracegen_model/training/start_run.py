@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.data.dataset import ItemForm, SampleFilter
 from tracegen_model.data.feature_cache import FeatureCache
 from tracegen_model.data.open_dataset import open_dataset
@@ -118,9 +119,8 @@ def output_folder(config: RunConfig) -> Path:
 
 def write_settings(config: RunConfig, folder: Path) -> None:
     """Write the run's settings beside its saves, for people and for resuming."""
-    part = folder / f"{CONFIG_FILE}.part"
-    part.write_text(yaml.safe_dump(config.as_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
-    part.replace(folder / CONFIG_FILE)
+    settings = yaml.safe_dump(config.as_dict(), sort_keys=False, allow_unicode=True)
+    write_atomically(folder / CONFIG_FILE, settings)
 
 
 def open_data(config: DataConfig, network: NetworkConfig) -> TrainingData:

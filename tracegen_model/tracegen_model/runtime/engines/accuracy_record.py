@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.network.checkpoint_config import ENCODERS_FILE, WEIGHTS_FILE, CheckpointConfig
 from tracegen_model.runtime.engines.cache_folder import default_cache_folder
 
@@ -58,11 +59,7 @@ class AccuracyRecord:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(engine, precision, version)
         about = {"engine": engine, "precision": precision, "version": version}
-        part = path.with_name(path.name + ".part")
-        part.write_text(
-            json.dumps({**about, **dataclasses.asdict(verdict)}, indent=2) + "\n", encoding="utf-8"
-        )
-        part.replace(path)
+        write_atomically(path, json.dumps({**about, **dataclasses.asdict(verdict)}, indent=2) + "\n")
 
     def has_passed(self, engine: str, precision: str, version: str) -> bool:
         """Whether there is a verdict, and a good one; what cannot be read is none."""

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.network.checkpoint_config import (
     SAMPLER_FILE,
     VELOCITY_FILE,
@@ -89,9 +90,7 @@ class QuantisedGraphs:
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in graphs.items()}
         manifest = json.dumps({"sha256": digests}, indent=2) + "\n"
         for name, content in (*graphs.items(), (MANIFEST_FILE, manifest.encode())):
-            part = self.folder / f"{name}.part"
-            part.write_bytes(content)
-            part.replace(self.folder / name)
+            write_atomically(self.folder / name, content)
 
 
 def _files(config: CheckpointConfig, graph: str) -> tuple[str, ...]:

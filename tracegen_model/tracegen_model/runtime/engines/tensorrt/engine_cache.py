@@ -8,8 +8,8 @@ A folder for each library; in it, for each engine,
     velocity-1c9f….kernels        kernels that TensorRT for RTX compiled for this GPU when it loaded the engine
     velocity-1c9f….lock           held by the process that builds it
 
-Files appear whole or not at all: an interrupted build leaves a ``.part`` that the next one overwrites, and an engine
-without its manifest is none.
+Files appear whole or not at all: a build that is killed leaves a ``.part`` at most, which the next one deletes, and an
+engine without its manifest is none.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tracegen_model.atomic_write import PART_SUFFIX, write_atomically
 from tracegen_model.network.checkpoint_config import file_digest
 from tracegen_model.runtime.engines.tensorrt.engine_builder import BuiltEngine
 from tracegen_model.runtime.engines.tensorrt.flavours import FLAVOURS
@@ -42,7 +43,7 @@ MANIFEST_FORMAT = 1
 """Raised whenever manifests change their meaning."""
 
 ENGINE_SUFFIX, MANIFEST_SUFFIX, LAYERS_SUFFIX = ".engine", ".json", ".layers.txt"
-KERNELS_SUFFIX, LOCK_SUFFIX, TIMINGS_SUFFIX, PART_SUFFIX = ".kernels", ".lock", ".timings", ".part"
+KERNELS_SUFFIX, LOCK_SUFFIX, TIMINGS_SUFFIX = ".kernels", ".lock", ".timings"
 
 SCRATCH_PREFIX = ".build-"
 """Begins the names of folders that live as long as a build."""
@@ -136,7 +137,7 @@ class EngineCache:
             built = build(timings.read_bytes() if timings.is_file() else b"")
             path = self._store(order, built)
             if built.timing_cache:
-                write_whole(timings, built.timing_cache)
+                write_atomically(timings, built.timing_cache)
         self._shrink(path)
         return path
 
@@ -200,10 +201,11 @@ class EngineCache:
     def _store(self, order: EngineOrder, built: BuiltEngine) -> Path:
         path = self._folder / order.flavour / (order.name + ENGINE_SUFFIX)
         manifest = path.with_suffix(MANIFEST_SUFFIX)
-        for stale in (manifest, path.with_suffix(KERNELS_SUFFIX)):
+        unfinished = path.parent.glob(f"{path.name}.*{PART_SUFFIX}")
+        for stale in (manifest, path.with_suffix(KERNELS_SUFFIX), *unfinished):
             stale.unlink(missing_ok=True)
-        write_whole(path, built.serialized)
-        write_whole(path.with_suffix(LAYERS_SUFFIX), built.information.encode())
+        write_atomically(path, built.serialized)
+        write_atomically(path.with_suffix(LAYERS_SUFFIX), built.information)
         values = {
             "format": MANIFEST_FORMAT,
             "model": order.model,
@@ -211,7 +213,7 @@ class EngineCache:
             "target": dataclasses.asdict(order.target),
             "engine_sha256": file_digest(path),
         }
-        write_whole(manifest, (json.dumps(values, indent=2) + "\n").encode())
+        write_atomically(manifest, json.dumps(values, indent=2) + "\n")
         return path
 
     @contextmanager
@@ -245,13 +247,3 @@ class EngineCache:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
-
-
-def write_whole(path: Path, content: Any) -> None:
-    """Write the whole file or none of it."""
-    part = path.with_name(path.name + PART_SUFFIX)
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.runtime.engines.engine import EngineError
 from tracegen_model.runtime.engines.tensorrt.cuda_graph import CudaStream
 from tracegen_model.runtime.engines.tensorrt.cuda_memory import DeviceMemory, DeviceTensor
-from tracegen_model.runtime.engines.tensorrt.engine_cache import KERNELS_SUFFIX, write_whole
+from tracegen_model.runtime.engines.tensorrt.engine_cache import KERNELS_SUFFIX
 from tracegen_model.runtime.engines.tensorrt.flavours import Flavour
 
 logger = logging.getLogger(__name__)
@@ -127,7 +128,7 @@ class LoadedEngine:
         compiled = bytes(self._kernel_cache.serialize())
         try:
             if not self._kernels.is_file() or self._kernels.read_bytes() != compiled:
-                write_whole(self._kernels, compiled)
+                write_atomically(self._kernels, compiled)
         except OSError as error:
             logger.warning("%s: compiled kernels are not kept: %s", self.name, error)
 
