@@ -61,7 +61,12 @@ def required_node(
 
 
 def one_shot(
-    package: str, executable: str, arguments: tuple[str, ...], then: list[LaunchDescriptionEntity]
+    package: str,
+    executable: str,
+    arguments: tuple[str, ...],
+    then: list[LaunchDescriptionEntity],
+    parameters: Mapping[str, object] | None = None,
+    parameter_files: tuple[str, ...] = (),
 ) -> Node:
     """A command that ends by itself: ``then`` follows when it succeeded, otherwise the launch ends with exit code 1."""
 
@@ -75,5 +80,10 @@ def one_shot(
         return then
 
     return Node(
-        package=package, executable=executable, arguments=list(arguments), output="screen", on_exit=on_exit
+        package=package,
+        executable=executable,
+        parameters=[*([dict(parameters)] if parameters else []), *parameter_files],
+        arguments=list(arguments),
+        output="screen",
+        on_exit=on_exit,
     )

@@ -79,10 +79,10 @@ _PATIENCE_PERIOD_S = 0.1
 _CALIBRATION_CHECK_PERIOD_S = 0.5
 _DEPTH_IMAGES_KEPT = 30
 
-_CLOCK_SET_BACK_NS = nanoseconds_from(1.0)
+CLOCK_SET_BACK_NS = nanoseconds_from(1.0)
 """A clock this much behind the last update [ns] was set back; less is a message that is late."""
 
-_EPOCH_NS = nanoseconds_from(1e6)
+EPOCH_NS = nanoseconds_from(1e6)
 """The core's time starts at a multiple of this [ns]: seconds since 1970 would cost a float seven digits."""
 
 
@@ -334,7 +334,7 @@ class TraceFollowerNode(LifecycleNode):
         if not self._active or self._settings.lockstep:
             return
         since_ns = self.get_clock().now().nanoseconds - self._updated_ns
-        if since_ns >= nanoseconds_from(self._settings.tick_after_s) or since_ns <= -_CLOCK_SET_BACK_NS:
+        if since_ns >= nanoseconds_from(self._settings.tick_after_s) or since_ns <= -CLOCK_SET_BACK_NS:
             self._tick()
 
     def _lose_patience(self) -> None:
@@ -357,7 +357,7 @@ class TraceFollowerNode(LifecycleNode):
         started_s = time.monotonic()
         now_ns = self._now_ns(observation)
         if self._epoch_ns is None:
-            self._epoch_ns = now_ns // _EPOCH_NS * _EPOCH_NS
+            self._epoch_ns = now_ns // EPOCH_NS * EPOCH_NS
         newest, finger_width = self._robot_state(observation)
         if newest is not None and now_ns - newest.stamp_ns > nanoseconds_from(self._settings.joint_timeout_s):
             newest = None
@@ -418,7 +418,7 @@ class TraceFollowerNode(LifecycleNode):
             now_ns = self.get_clock().now().nanoseconds
             if observation is not None:
                 now_ns = max(now_ns, observation.stamp_ns)
-        return self._updated_ns if 0 < self._updated_ns - now_ns < _CLOCK_SET_BACK_NS else now_ns
+        return self._updated_ns if 0 < self._updated_ns - now_ns < CLOCK_SET_BACK_NS else now_ns
 
     def _robot_state(self, observation: _Observation | None) -> tuple[JointSample | None, float | None]:
         """Joints and opening of the fingers [m]: the newest; in lockstep those of the observation's instant."""

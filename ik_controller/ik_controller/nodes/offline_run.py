@@ -1,0 +1,255 @@
+"""What ``trace_node`` and ``trace_follower`` answer to a recording in lockstep, computed without a ROS graph.
+
+The nodes' own parts are used: predictor, motion core, joint buffer, message codecs. The order of things is that of
+``tracegen_ros.bags.frame_steps``, as in a replay; the follower's time is the stamp of the image, its joints are the
+first at or after it. Traces and commands are those of the live nodes to the last bit
+(``tests/integration/replay/test_parity.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.time import Time
+from sensor_msgs.msg import PointCloud2
+from tf2_ros import Buffer, TransformException
+from trajectory_msgs.msg import JointTrajectory
+
+from ik_controller.follower import FollowerInput, FollowerOutput, TraceFollower
+from ik_controller.nodes.follower_parameters import FollowerParameters
+from ik_controller.nodes.joint_state_buffer import JointStateBuffer
+from ik_controller.nodes.trace_follower_node import CLOCK_SET_BACK_NS, EPOCH_NS, FINGER_JOINTS
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.runtime import InstructionError, ObservationError
+from tracegen_model.runtime.engines import EngineError
+from tracegen_ros.bags.frame_ledger import FrameLedger
+from tracegen_ros.bags.frame_steps import Frame, cut_into_steps
+from tracegen_ros.bags.recording import Entry, Recording, Role
+from tracegen_ros.instruction import InstructionTextError, clean_instruction
+from tracegen_ros.messages import (
+    MessageError,
+    MissingJointError,
+    check_same_size,
+    decode_colour,
+    decode_depth,
+    decode_intrinsics,
+    decode_joint_state,
+    decode_trace_grid,
+    decode_transform,
+    encode_header,
+    encode_joint_trajectory,
+    encode_trace_grid,
+    nanoseconds_from,
+    seconds_from,
+)
+from tracegen_ros.nodes.trace_node import Predictor
+
+NO_DEPTH = "no depth: every pixel of the depth image is zero or NaN"
+
+
+@dataclass(frozen=True)
+class OfflineAnswer:
+    """What the nodes say to one frame.
+
+    Attributes:
+        stamp_ns: Stamp of the frame's colour image [ns].
+        instruction: What was to be done.
+        traces: None where the frame cannot be used.
+        command: None where there are no traces, or nothing to follow them with.
+        output: The follower's whole decision behind ``command``.
+        problem: Why something is None.
+    """
+
+    stamp_ns: int
+    instruction: str
+    traces: PointCloud2 | None
+    command: JointTrajectory | None
+    output: FollowerOutput | None
+    problem: str = ""
+
+
+class OfflineRun:
+    """The answers to one recording.
+
+    Args:
+        recording: What was recorded.
+        predictor: Fresh: with a warm start, traces depend on those before.
+        follower: Fresh; None computes the traces alone.
+        parameters: The follower node's parameters.
+        sync_tolerance_s: How far the stamps of colour and depth may be apart [s].
+        instruction: What is to be done, in place of what was recorded.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        predictor: Predictor,
+        follower: TraceFollower | None = None,
+        parameters: FollowerParameters | None = None,
+        sync_tolerance_s: float = 0.01,
+        instruction: str = "",
+    ) -> None:
+        self._recording = recording
+        self._predictor = predictor
+        self._follower = follower
+        self._parameters = parameters or FollowerParameters()
+        self._tolerance_ns = nanoseconds_from(sync_tolerance_s)
+        self._instruction = instruction or recording.topic_map.instruction_text or ""
+        gap_ns = nanoseconds_from(self._parameters.joint_gap_s)
+        self._joints, self._fingers = JointStateBuffer(gap_ns), JointStateBuffer(gap_ns)
+        self._joint_names = follower.robot.joint_names if follower is not None else ()
+        self._intrinsics: CameraIntrinsics | None = None
+        self._transforms = Buffer()
+        self._camera_in_base: dict[str, NDArray[np.float64]] = {}
+        self._ledger = FrameLedger()
+        self._epoch_ns: int | None = None
+        self._updated_ns = 0
+
+    def answers(self) -> Iterator[OfflineAnswer]:
+        """The answer to each frame that is answered, in order.
+
+        Raises:
+            BagError: A message that is needed cannot be read.
+        """
+        self._begin()
+        shown: Frame | None = None
+        for step in cut_into_steps(self._recording.entries(), self._tolerance_ns):
+            for entry in step.before:
+                self._hear(entry)
+                if shown is not None and self._ledger.owed_ns is not None:
+                    yield self._answer(shown)
+            if step.frame is not None:
+                shown = step.frame
+                self._ledger.show(shown.stamp_ns)
+                if self._ledger.owed_ns is not None:
+                    yield self._answer(shown)
+
+    def _begin(self) -> None:
+        recording = self._recording
+        for transform in recording.static_transforms():
+            self._transforms.set_transform_static(transform, "recording")
+        self._intrinsics = recording.topic_map.intrinsics
+        topic = recording.topic_of(Role.COLOUR_INFO)
+        first = next(iter(recording.bag.messages([topic])), None) if topic else None
+        if first is not None:
+            self._intrinsics = decode_intrinsics(first.message())
+        if self._follower is not None:
+            self._follower.enable(True)
+        self._instruct(self._instruction)
+
+    def _hear(self, entry: Entry) -> None:
+        if entry.role is Role.INSTRUCTION:
+            if not self._instruction:
+                self._instruct(entry.message.message().data)
+        elif entry.role is Role.COLOUR_INFO:
+            self._intrinsics = decode_intrinsics(entry.message.message())
+        elif entry.role in (Role.JOINT_STATES, Role.GRIPPER) and self._follower is not None:
+            self._hear_joints(entry)
+        elif entry.role is Role.TF:
+            for transform in entry.message.message().transforms:
+                self._transforms.set_transform(transform, "recording")
+
+    def _hear_joints(self, entry: Entry) -> None:
+        message = self._recording.decoded(entry)
+        for buffer, names in ((self._fingers, FINGER_JOINTS), (self._joints, self._joint_names)):
+            try:
+                buffer.add(decode_joint_state(message, names))
+            except MissingJointError:
+                continue  # A gripper may publish its joints in messages of its own.
+            except MessageError:
+                return
+
+    def _instruct(self, text: str) -> None:
+        try:
+            instruction = clean_instruction(text)
+        except InstructionTextError:
+            instruction = ""
+        self._ledger.instruct(instruction)
+        if self._follower is not None:
+            self._follower.set_task(instruction)
+
+    def _answer(self, frame: Frame) -> OfflineAnswer:
+        self._ledger.settle()
+        stamp_ns, instruction = frame.stamp_ns, self._ledger.instruction
+        try:
+            traces, depth = self._predict(frame, instruction)
+        except (MessageError, ObservationError, InstructionError, EngineError) as error:
+            return OfflineAnswer(stamp_ns, instruction, None, None, None, str(error))
+        if traces is None or self._follower is None or not frame.joints_known:
+            problem = "" if traces is not None else NO_DEPTH
+            return OfflineAnswer(stamp_ns, instruction, traces, None, None, problem)
+        return self._decide(stamp_ns, instruction, traces, depth)
+
+    def _predict(self, frame: Frame, instruction: str) -> tuple[PointCloud2 | None, NDArray[np.float32]]:
+        """As ``trace_node`` does."""
+        colour_image = self._recording.decoded(frame.colour)
+        colour, depth = decode_colour(colour_image), decode_depth(self._recording.decoded(frame.depth))
+        check_same_size(colour, depth)
+        if not depth.any():
+            return None, depth
+        assert self._intrinsics is not None, "a recording has intrinsics"
+        stamp_s = seconds_from(frame.stamp_ns)
+        prediction = self._predictor.predict(colour, depth, self._intrinsics, instruction, stamp_s=stamp_s)
+        header = encode_header(frame.stamp_ns, colour_image.header.frame_id)
+        return encode_trace_grid(prediction.traces, header), depth
+
+    def _decide(
+        self, stamp_ns: int, instruction: str, traces: PointCloud2, depth: NDArray[np.float32]
+    ) -> OfflineAnswer:
+        """As ``trace_follower`` does in lockstep."""
+        assert self._follower is not None
+        camera_in_base = self._camera_pose(traces.header.frame_id)
+        if camera_in_base is None:
+            problem = f"no transform from {traces.header.frame_id!r} to {self._parameters.base_frame!r}"
+            return OfflineAnswer(stamp_ns, instruction, traces, None, None, problem)
+        behind_ns = self._updated_ns - stamp_ns
+        now_ns = self._updated_ns if 0 < behind_ns < CLOCK_SET_BACK_NS else stamp_ns
+        if self._epoch_ns is None:
+            self._epoch_ns = now_ns // EPOCH_NS * EPOCH_NS
+        joints = self._joints.first_from(stamp_ns)
+        fingers = None if joints is None else self._fingers.last_until(joints.stamp_ns)
+        self._updated_ns = now_ns
+        output = self._follower.update(
+            FollowerInput(
+                now_s=seconds_from(now_ns - self._epoch_ns),
+                trace_stamp_s=seconds_from(stamp_ns - self._epoch_ns),
+                traces=decode_trace_grid(traces),
+                camera_in_base=camera_in_base,
+                intrinsics=self._intrinsics,
+                depth_m=depth,
+                joints_at_trace=self._joints.positions_at(stamp_ns),
+                joint_state_now=None if joints is None else (joints.positions, joints.velocities),
+                finger_width_m=None if fingers is None else float(fingers.positions.sum()),
+                gripper_busy=False,
+            )
+        )
+        return OfflineAnswer(stamp_ns, instruction, traces, self._command(output), output)
+
+    def _command(self, output: FollowerOutput) -> JointTrajectory | None:
+        if output.trajectory is None:
+            return None
+        trajectory, start_ns = output.trajectory, nanoseconds_from(output.start_s)
+        return encode_joint_trajectory(
+            self._joint_names,
+            trajectory.times_s,
+            trajectory.positions,
+            trajectory.velocities,
+            trajectory.accelerations,
+            encode_header((self._epoch_ns or 0) + start_ns, self._parameters.base_frame),
+        )
+
+    def _camera_pose(self, frame_id: str) -> NDArray[np.float64] | None:
+        """Pose of the camera in the base frame, from the topic map or the recorded transforms."""
+        if frame_id not in self._camera_in_base:
+            fixed = self._recording.camera_transform(frame_id)
+            try:
+                found = fixed or self._transforms.lookup_transform(
+                    self._parameters.base_frame, frame_id, Time()
+                )
+            except TransformException:
+                return None
+            self._camera_in_base[frame_id] = decode_transform(found.transform)
+        return self._camera_in_base[frame_id]

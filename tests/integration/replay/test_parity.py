@@ -1,0 +1,156 @@
+"""The live nodes, the nodes on a replayed recording, and the offline path say the same, to the last bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import String
+from tests.integration.replay.recorded_run import (
+    COMMANDS,
+    INSTRUCTION,
+    Heard,
+    run_and_listen,
+    write_bag,
+    write_foreign_bag,
+)
+from trajectory_msgs.msg import JointTrajectory
+
+from ik_controller.follower import TraceFollower
+from ik_controller.nodes.follower_parameters import FollowerParameters
+from ik_controller.nodes.offline_run import OfflineAnswer, OfflineRun
+from ik_controller.robot_model import RobotModel
+from tracegen_ros.bags.bag_reader import open_bag
+from tracegen_ros.bags.comparison import Agreement, Comparison
+from tracegen_ros.bags.recording import Recording, Role
+from tracegen_ros.messages import decode_diagnostics
+from tracegen_ros.nodes.replay_parameters import GRIPPER_ACTION, TRAJECTORY_TOPIC
+from tracegen_ros.nodes.trace_node import load_predictor
+from tracegen_ros.nodes.trace_parameters import TraceParameters
+from tracegen_ros.qos import LATCHED
+
+
+@pytest.fixture(scope="module")
+def heard(tester, processes) -> list[Heard]:
+    return run_and_listen(tester, processes)
+
+
+@pytest.fixture(scope="module")
+def bag(heard: list[Heard], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bag(heard, tmp_path_factory.mktemp("recorded") / "bag")
+
+
+def compute(recording: Recording, seed: int = 0) -> list[OfflineAnswer]:
+    parameters = FollowerParameters(lockstep=True)
+    follower = TraceFollower(RobotModel.fr3(parameters.limits), parameters.follower_config())
+    predictor = load_predictor(TraceParameters(seed=seed))
+    return list(OfflineRun(recording, predictor, follower, parameters).answers())
+
+
+def compare(recording: Recording, answers: list[OfflineAnswer]) -> Comparison:
+    comparison = Comparison()
+    for entry in recording.entries():
+        if entry.role is Role.TRACES:
+            comparison.add_traces(entry.message.message(), recorded=True)
+        elif entry.role is Role.COMMANDS:
+            comparison.add_command(entry.message.message(), recorded=True)
+    for answer in answers:
+        if answer.traces is not None:
+            comparison.add_traces(answer.traces, recorded=False)
+        if answer.command is not None:
+            comparison.add_command(answer.command, recorded=False)
+    comparison.finish()
+    return comparison
+
+
+def assert_all_equal(agreement: Agreement, count: int) -> None:
+    assert agreement.compared >= count
+    assert agreement.equal == agreement.compared
+    assert agreement.only_recorded == 0
+
+
+@pytest.mark.timeout(240)
+def test_the_offline_path_gives_the_live_nodes_traces_and_commands_to_the_last_bit(bag: Path) -> None:
+    with open_bag(bag) as opened:
+        recording = Recording(opened)
+        answers = compute(recording)
+        comparison = compare(recording, answers)
+    assert_all_equal(comparison.traces, COMMANDS)
+    assert_all_equal(comparison.commands, COMMANDS)
+    assert {answer.instruction for answer in answers} == {INSTRUCTION}
+    goals = [answer.output.gripper.width for answer in answers if answer.output and answer.output.gripper]
+    assert goals == [0.0, 0.08], "the run has a grasp and a release"
+
+
+@pytest.mark.timeout(240)
+def test_another_seed_is_not_taken_for_the_recorded_run(bag: Path) -> None:
+    with open_bag(bag) as opened:
+        recording = Recording(opened)
+        comparison = compare(recording, compute(recording, seed=1)[:5])
+    assert comparison.traces.compared == 5
+    assert comparison.traces.equal == 0
+
+
+def tasks_in(message: DiagnosticArray) -> list[str]:
+    """What the follower says its task is."""
+    status = decode_diagnostics(message, "trace_follower: motion")
+    return [] if status is None else [status[2].get("task", "")]
+
+
+@pytest.mark.timeout(300)
+def test_a_replayed_foreign_bag_gives_the_same_again_and_obeys_a_new_instruction(
+    heard: list[Heard], tester, processes, tmp_path: Path
+) -> None:
+    bag, mapping = write_foreign_bag(heard, tmp_path)
+    report = tmp_path / "report.json"
+    nodes = [
+        processes.node("tracegen_ros.nodes.trace_node", use_sim_time=True, diagnostics_rate_hz=20.0),
+        processes.node(
+            "ik_controller.nodes.trace_follower_node",
+            use_sim_time=True,
+            enabled=True,
+            lockstep=True,
+            trajectory_topic=TRAJECTORY_TOPIC,
+            gripper_action=GRIPPER_ACTION,
+            input_timeout_s=10.0,
+            gripper_timeout_s=30.0,
+            diagnostics_rate_hz=20.0,
+        ),
+    ]
+    for_robots: list[JointTrajectory] = []
+    tester.node.create_subscription(
+        JointTrajectory, "/joint_trajectory_controller/joint_trajectory", for_robots.append, 10
+    )
+    tasks: list[str] = []
+    tester.node.create_subscription(
+        DiagnosticArray, "/diagnostics", lambda message: tasks.extend(tasks_in(message)), 50
+    )
+    tester.activate("trace_node", "trace_follower")
+    replay = processes.node("tracegen_ros.nodes.replay_node", bag=bag, map=mapping, loop=True, report=report)
+    republished: list[PointCloud2] = []
+    tester.node.create_subscription(PointCloud2, "/recorded/old_run/traces", republished.append, 10)
+    tester.wait(lambda: len(republished) > COMMANDS, "the second pass", 150.0)
+
+    other = "put the white block in the yellow zone"
+    tester.publisher(String, "/task_instruction", LATCHED).publish(String(data=other))
+    tester.wait(lambda: tasks[-1] == other, "the follower to hear the new instruction")
+    told = len(republished)
+    tester.wait(lambda: len(republished) > told + 2, "the replay to go on")
+    assert tasks[-1] == other, "the recorded instruction does not come back"
+    processes.end(replay)
+    for node in nodes:
+        processes.end(node)
+
+    numbers = json.loads(report.read_text())
+    assert numbers["unanswered"] == []
+    for name in ("traces", "commands"):
+        assert numbers[name]["compared"] >= COMMANDS
+        assert numbers[name]["equal"] == numbers[name]["compared"], name
+    first, *_, last = numbers["tasks"]
+    assert first["instruction"] == INSTRUCTION
+    assert first["gripper_goals"] == 2
+    assert last["instruction"] == other and last["typed"]
+    assert not for_robots, "no command went where a robot could listen"
