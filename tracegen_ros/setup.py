@@ -42,6 +42,7 @@ setup(
             "bring_up = tracegen_ros.nodes.bring_up:main",
             "calibrate_camera = tracegen_ros.nodes.calibrate_camera:main",
             "instruct = tracegen_ros.nodes.instruct:main",
+            "record = tracegen_ros.nodes.record_node:main",
         ]
     },
 )

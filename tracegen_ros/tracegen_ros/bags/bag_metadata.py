@@ -11,7 +11,7 @@ import yaml
 from tracegen_ros.bags.recorded import BagError
 
 FILE_NAME = "metadata.yaml"
-_TOP = "rosbag2_bagfile_information"
+TOP = "rosbag2_bagfile_information"
 
 _TRANSIENT_LOCAL = (1, "transient_local")
 """How offered QoS profiles write a latched topic's durability: by number (rmw) or by name."""
@@ -42,10 +42,10 @@ def read_bag_metadata(path: Path) -> BagMetadata:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BagError(f"cannot read {path}: {error}") from error
-    about = content.get(_TOP) if isinstance(content, dict) else None
+    about = content.get(TOP) if isinstance(content, dict) else None
     files = about.get("relative_file_paths") if isinstance(about, dict) else None
     if about is None or not isinstance(files, list):
-        raise BagError(f"{path} does not describe a bag: {_TOP}.relative_file_paths is missing")
+        raise BagError(f"{path} does not describe a bag: {TOP}.relative_file_paths is missing")
     per_message = str(about.get("compression_mode", "")).upper() == "MESSAGE"
     custom = about.get("custom_data")
     return BagMetadata(
