@@ -34,6 +34,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "follower_markers_node = ik_controller.nodes.follower_markers_node:main",
             "ghost_node = ik_controller.nodes.ghost_node:main",
             "trace_follower_node = ik_controller.nodes.trace_follower_node:main",
         ]

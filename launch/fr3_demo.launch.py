@@ -381,7 +381,11 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         [
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(Path(__file__).with_name("rviz.launch.py"))),
-                launch_arguments={"use_sim_time": str(in_simulation["use_sim_time"])}.items(),
+                launch_arguments={
+                    "use_sim_time": str(in_simulation["use_sim_time"]),
+                    "ghost": str(not dry_run),
+                    "trajectory_topic": chosen["trajectory_topic"],
+                }.items(),
             )
         ]
         if chosen["viz"] == "rviz"

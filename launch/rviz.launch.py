@@ -1,6 +1,7 @@
-"""RViz with robot model, camera image, point cloud and traces.
+"""RViz, ready: robot and ghost, camera image with traces, coloured cloud, markers of traces and follower.
 
 ros2 launch tracegen_ros rviz.launch.py
+ros2 launch tracegen_ros rviz.launch.py rviz:=false     # only what it shows, for Foxglove or an RViz elsewhere
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+GHOST_AHEAD_S = 1.0
+"""How far the ghost is ahead of the arm [s]."""
+
 
 def generate_launch_description() -> LaunchDescription:
     """Entry point of ``ros2 launch``."""
@@ -26,9 +30,22 @@ def generate_launch_description() -> LaunchDescription:
                 "use_sim_time", default_value="true", description="Take the time from /clock"
             ),
             DeclareLaunchArgument(
+                "rviz", default_value="true", description="Open RViz; false: only publish what it shows"
+            ),
+            DeclareLaunchArgument(
                 "publish_robot",
                 default_value="true",
                 description="Start robot_state_publisher for the arm's links",
+            ),
+            DeclareLaunchArgument(
+                "ghost",
+                default_value="true",
+                description="Show where the arm will be; false where a dry run has its own ghost",
+            ),
+            DeclareLaunchArgument(
+                "trajectory_topic",
+                default_value="/joint_trajectory_controller/joint_trajectory",
+                description="Trajectories that the ghost looks ahead on",
             ),
             Node(
                 package="robot_state_publisher",
@@ -37,10 +54,27 @@ def generate_launch_description() -> LaunchDescription:
                 condition=IfCondition(LaunchConfiguration("publish_robot")),
             ),
             Node(
+                package="ik_controller",
+                executable="ghost_node",
+                parameters=[
+                    in_simulation,
+                    {
+                        "ahead_s": GHOST_AHEAD_S,
+                        "trajectory_topic": ParameterValue(
+                            LaunchConfiguration("trajectory_topic"), value_type=str
+                        ),
+                    },
+                ],
+                condition=IfCondition(LaunchConfiguration("ghost")),
+            ),
+            Node(package="ik_controller", executable="follower_markers_node"),
+            Node(package="tracegen_ros", executable="scene_cloud_node"),
+            Node(
                 package="rviz2",
                 executable="rviz2",
                 arguments=["-d", str(Path(__file__).parent / "rviz" / "fr3_demo.rviz")],
                 parameters=[in_simulation],
+                condition=IfCondition(LaunchConfiguration("rviz")),
             ),
         ]
     )

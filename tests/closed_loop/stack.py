@@ -36,9 +36,13 @@ class Stack:
     Args:
         arguments: Launch arguments.
         log: File that gets everything the nodes say.
+        launch_file: Another launch file of ``tracegen_ros``.
     """
 
-    def __init__(self, arguments: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: Mapping[str, str], log: Path, launch_file: str = "fr3_demo.launch.py"
+    ) -> None:
+        self._launch_file = launch_file
         self._arguments = [f"{name}:={value}" for name, value in arguments.items()]
         self._log = log
 
@@ -58,7 +62,7 @@ class Stack:
                     ros2,
                     "launch",
                     "tracegen_ros",
-                    "fr3_demo.launch.py",
+                    self._launch_file,
                     *self._arguments,
                 ],
                 stdout=output,
