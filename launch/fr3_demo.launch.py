@@ -6,6 +6,7 @@ ros2 launch tracegen_ros fr3_demo.launch.py -s        # every argument with its 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from launch.actions import (
 )
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import Node
 
 from tracegen_model.network.integrators import METHODS
 from tracegen_model.runtime.consensus import Consensus
@@ -58,7 +60,7 @@ ARGUMENTS = [
         description="With camera:=realsense: serial number of the camera; empty takes the first found",
     ),
     DeclareLaunchArgument(
-        "viz", default_value="none", choices=["none", "rviz"], description="What shows the traces"
+        "viz", default_value="none", choices=["none", "rviz", "web"], description="What shows the traces"
     ),
     DeclareLaunchArgument(
         "model",
@@ -181,6 +183,8 @@ def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
         raise LaunchError("lockstep:=true needs robot:=sim: a robot does not wait")
     if switch(chosen, "dry_run") and switch(chosen, "lockstep"):
         raise LaunchError("lockstep:=true waits for the robot to be told something: not with dry_run:=true")
+    if chosen["viz"] == "web" and importlib.util.find_spec("viser") is None:
+        raise LaunchError("viz:=web needs the Python package viser; pip install viser, or use viz:=none")
     if chosen["viz"] == "rviz":
         try:
             get_package_share_directory("rviz2")
@@ -391,6 +395,9 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if chosen["viz"] == "rviz"
         else []
     )
+    if chosen["viz"] == "web":
+        # Not required: what only watches may end without ending the rest.
+        viewer = [Node(package="tracegen_ros", executable="web_viewer_node", parameters=[*files], output="screen")]
     return [
         *emulator,
         *scene,
