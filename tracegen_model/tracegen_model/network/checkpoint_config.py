@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -137,19 +139,45 @@ class CheckpointConfig:
         Raises:
             CheckpointError: It is missing or altered, or it is a graph that an older version exported.
         """
+        with self._open(folder, name) as file:
+            if name in self.sha256:
+                self._require_digest(folder, name, hashlib.file_digest(file, "sha256").hexdigest())
+        return folder / name
+
+    def read_file(self, folder: Path, name: str) -> bytes:
+        """Content of a file of the checkpoint in ``folder``, checked after it has been read.
+
+        Raises:
+            CheckpointError: It is missing or altered, or it is a graph that an older version exported.
+        """
+        with self._open(folder, name) as file:
+            content = file.read()
+        if name in self.sha256:
+            self._require_digest(folder, name, hashlib.sha256(content).hexdigest())
+        return content
+
+    @contextmanager
+    def _open(self, folder: Path, name: str) -> Iterator[BufferedReader]:
         path = folder / name
-        expected = self.sha256.get(name)
-        if name.endswith(GRAPH_SUFFIXES) and expected is None:
+        if name.endswith(GRAPH_SUFFIXES) and name not in self.sha256:
             raise CheckpointError(
                 f"{folder} has no {name} that this version runs; export it again: tracegen export {folder}"
             )
-        if not path.is_file():
-            raise CheckpointError(f"{path} is missing; run `tracegen export` or fetch the checkpoint again")
-        if expected is not None and file_digest(path) != expected:
+        try:
+            with path.open("rb") as file:
+                yield file
+        except FileNotFoundError as error:
             raise CheckpointError(
-                f"{path} is damaged: its SHA-256 is not that of {CONFIG_FILE}; fetch the checkpoint again"
+                f"{path} is missing; run `tracegen export` or fetch the checkpoint again"
+            ) from error
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+    def _require_digest(self, folder: Path, name: str, found: str) -> None:
+        if found != self.sha256[name]:
+            raise CheckpointError(
+                f"{folder / name} is damaged: its SHA-256 is not that of {CONFIG_FILE}; fetch the checkpoint again"
             )
-        return path
 
 
 def file_digest(path: Path) -> str:
