@@ -41,7 +41,7 @@ def compare(options: argparse.Namespace, folder: Path, engine: str, precision: s
     """
     from tracegen_model.evaluation.agreement_tasks import agreement_tasks
     from tracegen_model.evaluation.camera_file import read_camera
-    from tracegen_model.evaluation.engine_agreement import compare_engines
+    from tracegen_model.evaluation.engine_agreement import AgreementGate
     from tracegen_model.evaluation.evaluation import ASSUMED_CAMERA
     from tracegen_model.network.checkpoint_config import CheckpointConfig
     from tracegen_model.runtime.engines import EngineRequest, load_engine
@@ -54,7 +54,7 @@ def compare(options: argparse.Namespace, folder: Path, engine: str, precision: s
     reference = load_engine("torch", EngineRequest(folder, config, plan, options.threads, "float32")).engine
     camera = read_camera(options.camera) if options.camera else ASSUMED_CAMERA.intrinsics
     items = agreement_tasks(options.data, config.network, options.tasks)
-    verdict = compare_engines(judged, reference, config, plan, items, camera)
+    verdict = AgreementGate(reference, config, plan, items, camera).verdict(judged)
     description = judged.description
     AccuracyRecord(config).write(description.name, description.precision, description.library, verdict)
     print(f"{description}, against PyTorch in float32, {verdict.tasks} tasks:")

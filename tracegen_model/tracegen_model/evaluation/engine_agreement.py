@@ -5,7 +5,7 @@ Both start from the same noise, so that every difference is the engine's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,63 +45,53 @@ class TaskAgreement:
     motion_m: float
 
 
-def compare_engines(
-    engine: Engine,
-    reference: Engine,
-    config: CheckpointConfig,
-    plan: SamplingPlan,
-    items: Sequence[TraceItem],
-    camera: CameraIntrinsics,
-) -> Verdict:
-    """The verdict on ``engine``.
+@dataclass(frozen=True)
+class AgreementGate:
+    """Says whether the traces of an engine may stand for those of the network itself.
 
-    Args:
-        engine: Whose traces are judged.
-        reference: Whose traces are right: PyTorch in float32.
-        config: Config of the checkpoint that both run.
+    Attributes:
+        reference: Engine whose traces are right: PyTorch in float32.
+        config: Config of the checkpoint that engines run.
         plan: How noise becomes traces.
         items: Tasks to judge by; those without a moving point say nothing about motion.
         camera: Turns traces into metres.
-
-    Raises:
-        ValueError: There is no task, or nothing moves in any.
     """
-    found = list(_compare(engine, reference, config, plan, items, camera))
-    moving = [task for task in found if task.motion_m > 0.0]
-    if not moving:
-        raise ValueError(
-            f"engines are compared by how points move; nothing moves in the {len(found)} tasks given"
-        )
-    cosine = min(task.cosine for task in found)
-    difference_mm = MM_PER_M * float(np.mean([task.distance_m for task in moving]))
-    share = sum(task.distance_m for task in moving) / sum(task.motion_m for task in moving)
-    close = difference_mm <= LARGEST_DIFFERENCE_MM or share <= LARGEST_SHARE
-    return Verdict(cosine >= LEAST_COSINE and close, cosine, difference_mm, share, len(found))
 
+    reference: Engine
+    config: CheckpointConfig
+    plan: SamplingPlan
+    items: Sequence[TraceItem]
+    camera: CameraIntrinsics
 
-def _compare(
-    engine: Engine,
-    reference: Engine,
-    config: CheckpointConfig,
-    plan: SamplingPlan,
-    items: Sequence[TraceItem],
-    camera: CameraIntrinsics,
-) -> Iterator[TaskAgreement]:
-    network = config.network
-    scale = np.asarray(config.increment_scale, np.float32)
-    for seed, item in enumerate(items):
+    def verdict(self, engine: Engine) -> Verdict:
+        """The verdict on ``engine``; raises ValueError when there is no task, or nothing moves in any."""
+        found = [self._agreement(engine, item, seed) for seed, item in enumerate(self.items)]
+        moving = [task for task in found if task.motion_m > 0.0]
+        if not moving:
+            raise ValueError(
+                f"engines are compared by how points move; nothing moves in the {len(found)} tasks given"
+            )
+        cosine = min(task.cosine for task in found)
+        difference_mm = MM_PER_M * float(np.mean([task.distance_m for task in moving]))
+        share = sum(task.distance_m for task in moving) / sum(task.motion_m for task in moving)
+        close = difference_mm <= LARGEST_DIFFERENCE_MM or share <= LARGEST_SHARE
+        return Verdict(cosine >= LEAST_COSINE and close, cosine, difference_mm, share, len(found))
+
+    def _agreement(self, engine: Engine, item: TraceItem, seed: int) -> TaskAgreement:
+        network = self.config.network
+        scale = np.asarray(self.config.increment_scale, np.float32)
         noise = np.random.default_rng(seed).standard_normal(
             (1, network.points, network.horizon, 3), dtype=np.float32
         )
         expected, found = (
-            one.sample(noise, one.condition(item.colour, item.depth, item.sentence), plan)[0]
-            for one in (reference, engine)
+            one.sample(noise, one.condition(item.colour, item.depth, item.sentence), self.plan)[0]
+            for one in (self.reference, engine)
         )
-        places = [_displacement(traces * scale, item, camera) for traces in (expected, found)]
+        places = [_displacement(traces * scale, item, self.camera) for traces in (expected, found)]
         counted = item.moving & np.isfinite(places[0]).all(axis=(1, 2))
         apart = np.linalg.norm(places[1] - places[0], axis=-1)[counted]
         travelled = np.linalg.norm(places[0], axis=-1)[counted]
-        yield TaskAgreement(
+        return TaskAgreement(
             _cosine(expected, found),
             float(apart.mean()) if counted.any() else 0.0,
             float(travelled.mean()) if counted.any() else 0.0,

@@ -15,7 +15,7 @@ import pytest
 from fr3_sim.demonstrations import DemonstrationMaker
 from tracegen_model.cli import main
 from tracegen_model.evaluation.agreement_tasks import agreement_tasks
-from tracegen_model.evaluation.engine_agreement import compare_engines
+from tracegen_model.evaluation.engine_agreement import AgreementGate
 from tracegen_model.evaluation.evaluation import ASSUMED_CAMERA
 from tracegen_model.network.checkpoint_config import VELOCITY_FILE, CheckpointConfig, CheckpointError
 from tracegen_model.network.quantisation import quantised_graphs
@@ -139,10 +139,8 @@ def test_the_gate_tells_small_differences_from_large_ones(
     config = CheckpointConfig.load(SHIPPED)
     engine = load(SHIPPED, "float32")
     tasks = agreement_tasks([simulated], config.network, TASKS)
-    verdict = compare_engines(
-        Distorted(engine, distort), engine, config, config.default_plan, tasks, ASSUMED_CAMERA.intrinsics
-    )
-    assert verdict.passed == passes
+    gate = AgreementGate(engine, config, config.default_plan, tasks, ASSUMED_CAMERA.intrinsics)
+    assert gate.verdict(Distorted(engine, distort)).passed == passes
 
 
 def test_drawn_scenes_stand_in_where_there_are_no_data() -> None:
