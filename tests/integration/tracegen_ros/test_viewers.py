@@ -8,17 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
+from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages import (
     decode_colour,
     decode_compressed_colour,
     decode_transform,
     encode_colour,
+    encode_depth,
     encode_header,
+    encode_intrinsics,
     encode_trace_grid,
 )
 from tracegen_ros.qos import LATCHED, LATEST, SENSOR
@@ -93,6 +96,35 @@ def test_the_overlay_is_made_of_camera_and_traces_while_somebody_looks_and_not_o
     tester.wait(without_traces, "an overlay without traces")
     assert not decode_colour(raw[-1]).any()
     node.destroy_subscription(compressed_listener)
+
+
+def test_the_scene_is_a_coloured_cloud_while_somebody_looks_and_not_otherwise(tester, processes) -> None:
+    processes.node("tracegen_ros.nodes.scene_cloud_node", every=1, rate_hz=10.0)
+    node = tester.node
+    colours = node.create_publisher(Image, "/camera/camera/color/image_raw", SENSOR)
+    depths = node.create_publisher(Image, "/camera/camera/aligned_depth_to_color/image_raw", SENSOR)
+    infos = node.create_publisher(CameraInfo, "/camera/camera/color/camera_info", SENSOR)
+    tester.wait(lambda: node.count_publishers("/tracegen/cloud"), "the cloud's topic")
+    assert depths.get_subscription_count() == 0, "nobody looks: no image is taken"
+    clouds: list[PointCloud2] = []
+    listener = node.create_subscription(PointCloud2, "/tracegen/cloud", clouds.append, SENSOR)
+    depth = np.zeros((40, 60), np.float32)
+    depth[10:20, 5:10] = 1.5
+    stamp_ns = 9_000_000_000
+
+    def seen() -> bool:
+        nonlocal stamp_ns
+        stamp_ns += 50_000_000
+        header = encode_header(stamp_ns, HEADER.frame_id)
+        infos.publish(encode_intrinsics(CameraIntrinsics(50.0, 50.0, 29.5, 19.5, 60, 40), header))
+        colours.publish(encode_colour(np.full((40, 60, 3), 200, np.uint8), header))
+        depths.publish(encode_depth(depth, header))
+        return bool(clouds)
+
+    tester.wait(seen, "a cloud")
+    assert (clouds[0].width, clouds[0].header.frame_id) == (50, HEADER.frame_id)
+    node.destroy_subscription(listener)
+    tester.wait(lambda: depths.get_subscription_count() == 0, "the end of the interest in images")
 
 
 def test_the_calibrated_camera_pose_is_there_for_whoever_joins_late(
