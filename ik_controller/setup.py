@@ -25,7 +25,10 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (SHARE, ["package.xml"]),
         *robot_description_files(),
+        # Colcon puts this folder on PATH.
+        ("bin", ["scripts/tracegen-eval-bag"]),
     ],
+    package_data={f"{PACKAGE}.evaluation": ["templates/*"]},
     install_requires=["setuptools"],
     zip_safe=True,
     maintainer="TraceGen ROS maintainers",
@@ -34,6 +37,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "eval_bag = ik_controller.nodes.eval_bag:main",
             "follower_markers_node = ik_controller.nodes.follower_markers_node:main",
             "ghost_node = ik_controller.nodes.ghost_node:main",
             "trace_follower_node = ik_controller.nodes.trace_follower_node:main",

@@ -20,8 +20,12 @@ from ik_controller.robot_model import RobotModel
 from tracegen_model.evaluation.intervals import Interval, bootstrap_interval
 from tracegen_model.trace_grid import TraceGrid
 
-BLOCK_S = 4.0
+BLOCK_S = 2.5
 """Windows of a recording that start within the same so many seconds err alike and are resampled together [s]."""
+
+
+FEWEST_BLOCKS = 5
+"""With fewer blocks resampling knows too few outcomes: there is no interval, and no model is called better."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,9 @@ class Drawable:
     """What a picture of a row needs.
 
     Attributes:
-        truth_in_camera: (S + 1, M, 3) true places of the points that move [m].
-        predicted: (S + 1, M, 2) predicted pixels of the same points [px].
+        true_pixels: (S + 1, N, 2) true places of the points that move [px]; NaN for others and where unknown.
+        true_in_camera: (S + 1, N, 3) the same [m, camera frame].
+        predicted: The prediction; invalid for points without truth.
     """
 
     true_pixels: FloatArray
@@ -152,13 +157,22 @@ class WindowJudge:
             places = truth.at(times.arc_s)
             places[:, ~moving_points(truth, times)] = np.nan
             true_pixels = truth.camera.intrinsics.project(places)
-            judged.append((row, Drawable(true_pixels, places, traces)))
+            judged.append(
+                (row, Drawable(true_pixels, places, _only(traces, truth.kinds != PointKind.LEFT_OUT)))
+            )
         return judged
+
+
+def _only(traces: TraceGrid, chosen: NDArray[np.bool_]) -> TraceGrid:
+    return TraceGrid(
+        np.where(chosen[:, None], traces.points_in_camera, np.float32(np.nan)),
+        np.where(chosen[:, None], traces.pixels, np.float32(np.nan)),
+    )
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over rows with its 95 % interval; None where fewer than two blocks count."""
+    """A mean over rows with its 95 % interval; None where fewer than ``FEWEST_BLOCKS`` count."""
 
     value: float
     interval: Interval | None
@@ -217,7 +231,7 @@ class Evaluation:
         count = int((weights > 0.0).sum())
         if not count:
             return Mean(float("nan"), None, 0)
-        interval = bootstrap_interval(totals, weights, _blocks(rows))
+        interval = _interval(totals, weights, rows)
         return Mean(float(totals.sum() / weights.sum()), interval, count)
 
     def compare(self, first: str, second: str, measure: str) -> Comparison:
@@ -237,7 +251,7 @@ class Evaluation:
         if not known.any():
             return Comparison(measure, first, second, "", float("nan"), None, 0)
         totals = np.where(known, differences, 0.0)
-        interval = bootstrap_interval(totals, known.astype(float), _blocks([a for a, _ in pairs]))
+        interval = _interval(totals, known.astype(float), [a for a, _ in pairs])
         better = ""
         larger = definition(measure).larger_is_better
         if interval is not None and larger is not None and not interval[0] <= 0.0 <= interval[1]:
@@ -320,8 +334,11 @@ class Evaluation:
         }
 
 
-def _blocks(rows: Sequence[Row]) -> NDArray[np.str_]:
-    return np.array([f"{bag} {number}" for bag, number in (row.block for row in rows)])
+def _interval(totals: FloatArray, weights: FloatArray, rows: Sequence[Row]) -> Interval | None:
+    blocks = np.array([f"{bag} {number}" for bag, number in (row.block for row in rows)])
+    if len(np.unique(blocks[weights > 0.0])) < FEWEST_BLOCKS:
+        return None
+    return bootstrap_interval(totals, weights, blocks)
 
 
 class ThresholdError(ValueError):

@@ -1,0 +1,123 @@
+"""Writes a simulated run as a bag, with the names of this project or those of another cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from std_msgs.msg import Header, String
+from tests.bag_evaluation.simulated_run import SimulatedRun
+from tf2_msgs.msg import TFMessage
+
+from fr3_sim.camera import INTRINSICS
+from fr3_sim.simulation import JOINT_NAMES
+from tracegen_ros.messages import (
+    encode_colour,
+    encode_depth,
+    encode_header,
+    encode_intrinsics,
+    encode_joint_state,
+    encode_transform,
+    nanoseconds_from,
+)
+
+OPTICAL_FRAME = "camera_color_optical_frame"
+START_NS = 1_700_000_000_000_000_000
+"""When the recorder's clock says that the recording began [ns]."""
+
+TOPICS = {
+    "/camera/camera/color/image_raw": "sensor_msgs/msg/Image",
+    "/camera/camera/color/camera_info": "sensor_msgs/msg/CameraInfo",
+    "/camera/camera/aligned_depth_to_color/image_raw": "sensor_msgs/msg/Image",
+    "/joint_states": "sensor_msgs/msg/JointState",
+    "/tf_static": "tf2_msgs/msg/TFMessage",
+    "/task_instruction": "std_msgs/msg/String",
+}
+COLOUR, INFO, DEPTH, JOINTS, TF_STATIC, INSTRUCTION = TOPICS
+
+FOREIGN_TOPICS = {
+    COLOUR: "/camera/rgb/image_color",
+    DEPTH: "/camera/depth/image",
+    JOINTS: "/franka_state_controller/joint_states",
+}
+FOREIGN_MAPPING = """topics:
+  colour: /camera/rgb/image_color
+  depth: /camera/depth/image
+  joint_states: /franka_state_controller/joint_states
+  gripper: /franka_state_controller/joint_states
+camera_pose: calibration.yaml
+intrinsics: {{fx: 615.0, fy: 615.0, cx: 319.5, cy: 239.5, width: 640, height: 480}}
+joint_names: {{{joints}}}
+instruction: {instruction}
+"""
+
+
+def write_bag(
+    run: SimulatedRun,
+    path: Path,
+    camera_in_base: NDArray[np.float64] | None = None,
+    instruction: str | None = None,
+) -> Path:
+    """The run as this project records it, in MCAP; the camera's pose may be told wrongly."""
+    return _write(path, StoragePlugin.MCAP, _messages(run, camera_in_base, instruction), {})
+
+
+def write_foreign_bag(run: SimulatedRun, path: Path) -> Path:
+    """The run as another cell records it: sqlite3, other topics and joints, no camera info, no TF, no instruction."""
+    messages = (
+        (topic, time_ns, _foreign(message))
+        for topic, time_ns, message in _messages(run, None, None)
+        if topic in FOREIGN_TOPICS
+    )
+    return _write(path, StoragePlugin.SQLITE3, messages, FOREIGN_TOPICS)
+
+
+def _foreign(message: Any) -> Any:
+    if hasattr(message, "name"):
+        message.name = [name.replace("fr3", "panda") for name in message.name]
+    return message
+
+
+def _messages(
+    run: SimulatedRun, camera_in_base: NDArray[np.float64] | None, instruction: str | None
+) -> Iterator[tuple[str, int, Any]]:
+    pose = run.camera.in_base if camera_in_base is None else camera_in_base
+    transform = encode_transform(pose, Header(frame_id="fr3_link0"), OPTICAL_FRAME)
+    yield TF_STATIC, 0, TFMessage(transforms=[transform])
+    yield INSTRUCTION, 1, String(data=run.frames[0].instruction if instruction is None else instruction)
+    joints = iter(zip(run.joint_times_s, run.joint_positions, strict=True))
+    waiting = next(joints, None)
+    first_ns = run.frames[0].stamp_ns
+    for frame in run.frames:
+        while waiting is not None and waiting[0] <= frame.time_s + 0.021:
+            stamp_ns = nanoseconds_from(waiting[0])
+            header = encode_header(stamp_ns, "")
+            state = encode_joint_state(JOINT_NAMES, waiting[1], np.zeros(len(JOINT_NAMES)), header)
+            yield JOINTS, stamp_ns - first_ns + 2, state
+            waiting = next(joints, None)
+        header = encode_header(frame.stamp_ns, OPTICAL_FRAME)
+        late_ns = frame.stamp_ns - first_ns + 25_000_000
+        yield INFO, late_ns, encode_intrinsics(INTRINSICS, header)
+        yield COLOUR, late_ns, encode_colour(frame.colour, header)
+        yield DEPTH, late_ns, encode_depth(frame.depth_m, header)
+
+
+def _write(
+    path: Path, storage: StoragePlugin, messages: Iterator[tuple[str, int, Any]], names: dict[str, str]
+) -> Path:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(path, version=9, storage_plugin=storage) as writer:
+        connections = {
+            topic: writer.add_connection(names.get(topic, topic), kind, typestore=store)
+            for topic, kind in TOPICS.items()
+            if not names or topic in names
+        }
+        for topic, time_ns, message in messages:
+            writer.write(connections[topic], START_NS + time_ns, serialize_message(message))
+    return path
