@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tracegen_model.network import flow
+from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.flow_times import shifted_times
 from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.trace_network import TraceNetwork
@@ -33,14 +34,12 @@ class DistillationObjective(Objective):
 
     Args:
         network: The student, which starts with the teacher's weights.
-        increment_scale: See :class:`Objective`.
-        clip_increments: See :class:`Objective`.
-        condition_dropout: See :class:`Objective`.
+        checkpoint: See :class:`Objective`.
         autocast: See :class:`Objective`.
         config: Its settings.
         teacher: The teacher. It also makes the conditions, and what it makes them with is not trained.
         kind_weights: (kinds,) weight of a point in the loss by what it lies on, see ``episode.PointKind``.
-        add_features: See :class:`FlowObjective`.
+        add_features: See :class:`Objective`.
     """
 
     kind_weights: Tensor
@@ -48,17 +47,15 @@ class DistillationObjective(Objective):
     def __init__(
         self,
         network: TraceNetwork,
-        increment_scale: tuple[float, float, float],
-        clip_increments: float | None,
-        condition_dropout: float,
+        checkpoint: CheckpointConfig,
         autocast: torch.dtype,
         config: DistillationConfig,
         teacher: Teacher,
         kind_weights: Tensor,
         add_features: Callable[[ImageBatch], ImageBatch] | None = None,
     ) -> None:
-        super().__init__(network, increment_scale, clip_increments, condition_dropout, autocast)
-        self._config, self._add_features = config, add_features
+        super().__init__(network, checkpoint, autocast, add_features)
+        self._config = config
         self.teacher = teacher
         self.register_buffer("kind_weights", kind_weights, persistent=False)
         for name, weight in network.named_parameters():
@@ -77,11 +74,7 @@ class DistillationObjective(Objective):
     def losses(self, batch: TrainingBatch, progress: float, totals: Tensor) -> Losses:
         """See :class:`Objective`. Terms: the error after N steps, and the distance in shares of the traces' length."""
         samples, noise = batch.samples, batch.draws.noise
-        images = samples.images
-        if self._add_features is not None:
-            with torch.no_grad():
-                images = self._add_features(images)
-        condition = self.teacher.condition(images, self._sentences(batch), samples.image_index)
+        condition = self.teacher.condition(self._images(batch), self._sentences(batch), samples.image_index)
         target = self.teacher.traces(noise, condition)
         length = target.flatten(1).norm(dim=1)
         weights = self.kind_weights[samples.point_kinds]

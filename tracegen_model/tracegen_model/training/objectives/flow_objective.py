@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tracegen_model.network import flow
+from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.training.objectives.objective import Losses, Objective
@@ -20,26 +21,22 @@ class FlowObjective(Objective):
 
     Args:
         network: A network whose config has ``flow_times`` and ``time_shift``.
-        increment_scale: See :class:`Objective`.
-        clip_increments: See :class:`Objective`.
-        condition_dropout: See :class:`Objective`.
+        checkpoint: See :class:`Objective`.
         autocast: See :class:`Objective`.
         config: Its settings.
-        add_features: Gives images what was kept of the frozen encoders' outputs; None = nothing is kept.
+        add_features: See :class:`Objective`.
     """
 
     def __init__(
         self,
         network: TraceNetwork,
-        increment_scale: tuple[float, float, float],
-        clip_increments: float | None,
-        condition_dropout: float,
+        checkpoint: CheckpointConfig,
         autocast: torch.dtype,
         config: FlowObjectiveConfig,
         add_features: Callable[[ImageBatch], ImageBatch] | None = None,
     ) -> None:
-        super().__init__(network, increment_scale, clip_increments, condition_dropout, autocast)
-        self._config, self._add_features = config, add_features
+        super().__init__(network, checkpoint, autocast, add_features)
+        self._config = config
 
     def totals(self, batch: TrainingBatch) -> Tensor:
         """(1,) number of increments, or of known ones."""
@@ -52,11 +49,7 @@ class FlowObjective(Objective):
         clean, noise = self._clean(batch), batch.draws.noise
         times = self._times(batch.draws)
         samples = batch.samples
-        images = samples.images
-        if self._add_features is not None:
-            with torch.no_grad():
-                images = self._add_features(images)
-        condition = self.network.condition(images, self._sentences(batch), samples.image_index)
+        condition = self.network.condition(self._images(batch), self._sentences(batch), samples.image_index)
         velocity = self.network.velocity(flow.mix(clean, noise, times), times, condition)
         per_sample = flow.velocity_errors(velocity.float(), clean, noise, samples.known) / totals[0].clamp(
             min=1.0

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from tracegen_model.data.episode import PointKind
 from tracegen_model.network import flow
+from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.nano.conditioning import SUPERVISED_POINTS, QueryPoints
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.training.objectives.objective import Losses, Objective
@@ -23,9 +24,7 @@ class NanoObjective(Objective):
 
     Args:
         network: A nano network.
-        increment_scale: See :class:`Objective`.
-        clip_increments: See :class:`Objective`.
-        condition_dropout: See :class:`Objective`.
+        checkpoint: See :class:`Objective`.
         autocast: See :class:`Objective`.
         config: Its settings.
     """
@@ -36,13 +35,11 @@ class NanoObjective(Objective):
     def __init__(
         self,
         network: NanoTraceGen,
-        increment_scale: tuple[float, float, float],
-        clip_increments: float | None,
-        condition_dropout: float,
+        checkpoint: CheckpointConfig,
         autocast: torch.dtype,
         config: NanoObjectiveConfig,
     ) -> None:
-        super().__init__(network, increment_scale, clip_increments, condition_dropout, autocast)
+        super().__init__(network, checkpoint, autocast)
         self._config = config
         self.register_buffer("kind_weights", point_weights(config), persistent=False)
 

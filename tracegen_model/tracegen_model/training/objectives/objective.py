@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from tracegen_model.network.checkpoint_config import CheckpointConfig
+from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.training.training_batch import TrainingBatch
 
@@ -34,10 +37,9 @@ class Objective(nn.Module, ABC):
 
     Args:
         network: The network.
-        increment_scale: What increments are divided by (3).
-        clip_increments: Scaled increments are clamped to plus or minus this; None = not clamped.
-        condition_dropout: Share of samples whose sentence is left out.
+        checkpoint: How increments are scaled and clamped, and how many sentences are left out.
         autocast: Type that the network computes in.
+        add_features: Gives images what was kept of the frozen encoders' outputs; None = nothing is kept.
     """
 
     increment_scale: Tensor
@@ -45,15 +47,15 @@ class Objective(nn.Module, ABC):
     def __init__(
         self,
         network: TraceNetwork,
-        increment_scale: tuple[float, float, float],
-        clip_increments: float | None,
-        condition_dropout: float,
+        checkpoint: CheckpointConfig,
         autocast: torch.dtype,
+        add_features: Callable[[ImageBatch], ImageBatch] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self._clip, self._dropout, self._autocast = clip_increments, condition_dropout, autocast
-        self.register_buffer("increment_scale", torch.tensor(increment_scale), persistent=False)
+        self._clip, self._dropout = checkpoint.clip_increments, checkpoint.condition_dropout
+        self._autocast, self._add_features = autocast, add_features
+        self.register_buffer("increment_scale", torch.tensor(checkpoint.increment_scale), persistent=False)
 
     @abstractmethod
     def totals(self, batch: TrainingBatch) -> Tensor:
@@ -93,6 +95,12 @@ class Objective(nn.Module, ABC):
         """(B, N, S, 3) scaled increments."""
         scaled = batch.samples.increments / self.increment_scale
         return scaled if self._clip is None else scaled.clamp(-self._clip, self._clip)
+
+    @torch.no_grad()
+    def _images(self, batch: TrainingBatch) -> ImageBatch:
+        """The batch's distinct images, with what is kept of the encoders' outputs."""
+        images = batch.samples.images
+        return images if self._add_features is None else self._add_features(images)
 
     def _sentences(self, batch: TrainingBatch) -> list[str]:
         """B sentences, some of them left out."""

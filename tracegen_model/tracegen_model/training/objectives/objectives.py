@@ -31,22 +31,18 @@ def make_objective(
 
     Args:
         network: The network.
-        checkpoint: How increments are scaled and clamped, and how many sentences are left out.
+        checkpoint: See :class:`Objective`.
         config: Settings of the objective itself.
-        autocast: Type that the network computes in.
-        add_features: See :class:`FlowObjective`.
+        autocast: See :class:`Objective`.
+        add_features: See :class:`Objective`.
         teacher: What ``network`` is a student of; None = it learns from the data.
     """
-    shared = (
-        checkpoint.increment_scale,
-        checkpoint.clip_increments,
-        checkpoint.condition_dropout,
-        autocast,
-    )
     if teacher is not None:
         nano = isinstance(network, NanoTraceGen)
         weights = point_weights(config.nano) if nano else torch.ones(len(PointKind))
-        return DistillationObjective(network, *shared, config.distillation, teacher, weights, add_features)
+        return DistillationObjective(
+            network, checkpoint, autocast, config.distillation, teacher, weights, add_features
+        )
     if isinstance(network, NanoTraceGen):
-        return NanoObjective(network, *shared, config.nano)
-    return FlowObjective(network, *shared, config.flow, add_features)
+        return NanoObjective(network, checkpoint, autocast, config.nano)
+    return FlowObjective(network, checkpoint, autocast, config.flow, add_features)
