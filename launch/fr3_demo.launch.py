@@ -141,6 +141,14 @@ ARGUMENTS = [
         description="Offer /tracegen/overlay, the image with the traces; made only while somebody listens",
     ),
     DeclareLaunchArgument(
+        "record", default_value="false", description="Record the run into a bag (rosbag2, MCAP)"
+    ),
+    DeclareLaunchArgument(
+        "bag",
+        default_value="",
+        description="With record:=true: the bag's folder; empty takes outputs/bags/TIME",
+    ),
+    DeclareLaunchArgument(
         "calibration",
         default_value="",
         description="Camera calibration file; empty takes the simulated camera's urdf/calibration/sim_camera.yaml",
@@ -353,6 +361,18 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         else []
     )
     camera_pose_node = required_node("tracegen_ros", "camera_pose_node", {"calibration": calibration})
+    recorder = (
+        [
+            required_node(
+                "tracegen_ros",
+                "record",
+                {"bag": chosen["bag"], "also": chosen["trajectory_topic"]},
+                parameter_files=files,
+            )
+        ]
+        if switch(chosen, "record")
+        else []
+    )
     first_instruction = (
         [
             one_shot(
@@ -397,8 +417,11 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     if chosen["viz"] == "web":
         # Not required: what only watches may end without ending the rest.
-        viewer = [Node(package="tracegen_ros", executable="web_viewer_node", parameters=[*files], output="screen")]
+        viewer = [
+            Node(package="tracegen_ros", executable="web_viewer_node", parameters=[*files], output="screen")
+        ]
     return [
+        *recorder,
         *emulator,
         *scene,
         robot,

@@ -39,7 +39,6 @@ setup(
             "web_viewer_node = tracegen_ros.nodes.web_viewer_node:main",
             "replay_node = tracegen_ros.nodes.replay_node:main",
             "scene_cloud_node = tracegen_ros.nodes.scene_cloud_node:main",
-            "web_viewer_node = tracegen_ros.nodes.web_viewer_node:main",
             "camera_pose_node = tracegen_ros.nodes.camera_pose_node:main",
             "bring_up = tracegen_ros.nodes.bring_up:main",
             "calibrate_camera = tracegen_ros.nodes.calibrate_camera:main",

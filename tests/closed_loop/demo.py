@@ -1,8 +1,8 @@
 """An FR3 does what a few sentences say, live and headless: ``make demo``.
 
 Starts the real launch file, makes a few random scenes, tells the robot what to do in each, prints what happens, and
-leaves a video (camera view with the predicted traces), pictures and a summary. The exit code says whether every task
-was done.
+leaves a video (camera view with the predicted traces), pictures, a summary and a bag with all that was seen and said.
+The exit code says whether every task was done.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -198,6 +199,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--lockstep", action="store_true", help="physics waits for each command")
     parser.add_argument("--model", default="fr3_blocks_nano", help="checkpoint (default: %(default)s)")
     parser.add_argument("--viz", choices=["none", "rviz"], default="none", help="default: %(default)s")
+    parser.add_argument(
+        "--record", action=argparse.BooleanOptionalAction, default=True, help="record a bag (default: yes)"
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs/demo"), help="default: %(default)s")
     parser.add_argument(
         "--domain", type=int, default=None, help="ROS domain (default: the one in force, or 89)"
@@ -219,6 +223,11 @@ def main() -> int:
         "viz": arguments.viz,
         "seed": str(arguments.first_seed),
     }
+    bag = arguments.output / "bag"
+    if arguments.record:
+        # The last demo's, in the folder that a demo fills anew.
+        shutil.rmtree(bag, ignore_errors=True)
+        launch |= {"record": "true", "bag": str(bag)}
     limits = JointLimits.load("fr3_rectangular")
     log = arguments.output / "nodes.log"
     print(f"Starting the stack (everything the nodes say is in {log}) ...", flush=True)
@@ -243,7 +252,7 @@ def main() -> int:
     summary["tasks"] = [asdict(task) for task in tasks]
     path = arguments.output / "summary.json"
     path.write_text(json.dumps(summary, indent=1), encoding="utf-8")
-    print(f"\n{done} of {arguments.scenes} tasks done. Video, pictures and summary: {arguments.output}")
+    print(f"\n{done} of {arguments.scenes} tasks done. Video, pictures, summary and bag: {arguments.output}")
     return 0 if done == arguments.scenes and not failure else 1
 
 
