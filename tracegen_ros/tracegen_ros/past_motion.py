@@ -14,6 +14,9 @@ WINDOW_S = 1.5
 LONGEST_GAP_NS = 500_000_000
 """Points are not followed over a longer pause between two images [ns]."""
 
+LEAST_GAP_NS = 100_000_000
+"""Images that follow sooner are not looked at [ns]: a hand does not get far in that time, and looking costs."""
+
 _WORKING_WIDTH = 320
 """Wider images are made this narrow for the flow [px]: a quarter of the work, and twice the reach."""
 
@@ -28,7 +31,7 @@ FloatArray = NDArray[np.float32]
 
 
 class PastMotion:
-    """Follows points of a grid; where one has left its cell, a new one starts. Costs some milliseconds an image.
+    """Follows points of a grid; where one has left its cell, a new one starts. Costs some ten milliseconds an image.
 
     Args:
         window_s: How far back paths reach [s].
@@ -48,13 +51,13 @@ class PastMotion:
         self._rows = np.zeros((0, 0, 2), np.float32)
 
     def observe(self, rgb: NDArray[np.uint8], stamp_ns: int) -> None:
-        """Follow the points into the image ``rgb`` (H, W, 3) of ``stamp_ns``; repeated stamps are ignored."""
+        """Follow the points into the image ``rgb`` (H, W, 3) of ``stamp_ns``, unless it follows too soon."""
+        if self._stamps and 0 <= stamp_ns - self._stamps[-1] < LEAST_GAP_NS:
+            return
         height, width = rgb.shape[:2]
         scale = min(1.0, _WORKING_WIDTH / width)
         size = (round(width * scale), round(height * scale))
         grey = cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-        if self._stamps and stamp_ns == self._stamps[-1]:
-            return
         if self._grey is not None and (
             grey.shape != self._grey.shape
             or not 0 < stamp_ns - self._stamps[-1] <= LONGEST_GAP_NS

@@ -23,11 +23,12 @@ def trace_lines(
     steps = len(points) - 1
     palette = np.full((steps, 4), opacity, np.float32)
     palette[:, :3] = step_colours(steps) / np.float32(255.0)
-    finite = np.isfinite(points).all(axis=-1)
-    drawable = finite[:-1] & finite[1:]
     ends = np.empty((steps, points.shape[1], 2, 3))
     ends[:, :, 0] = points[:-1]
     ends[:, :, 1] = points[1:]
-    if not drawable.all():
-        ends = ends[drawable]
-    return ends.reshape(-1, 3), np.repeat(palette, 2 * drawable.sum(axis=1), axis=0)
+    lines: int | NDArray[np.int_] = points.shape[1]
+    finite = np.isfinite(points)
+    if not finite.all():
+        drawable = finite[:-1].all(axis=-1) & finite[1:].all(axis=-1)
+        ends, lines = ends[drawable], drawable.sum(axis=1)
+    return ends.reshape(-1, 3), np.repeat(palette, 2 * lines, axis=0)

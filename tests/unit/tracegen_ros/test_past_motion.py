@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 from tracegen_ros.overlay import draw_past
-from tracegen_ros.past_motion import LONGEST_GAP_NS, PastMotion
+from tracegen_ros.past_motion import LEAST_GAP_NS, LONGEST_GAP_NS, PastMotion
 
-PERIOD_NS = 66_666_667
+PERIOD_NS = 133_333_334
 STEP = 4.0
 """How far the square moves to the right from image to image [px]."""
 
@@ -55,7 +55,7 @@ def test_points_on_a_moving_thing_have_come_the_way_it_came_and_others_rest() ->
 
 
 def test_paths_end_at_the_image_they_are_asked_for_and_reach_back_a_window() -> None:
-    past = watched(12, window_s=0.3)
+    past = watched(12, window_s=0.6)
     assert past.paths(11 * PERIOD_NS).shape[0] == 5
     paths = past.paths(9 * PERIOD_NS)
     assert paths.shape[0] == 3
@@ -72,6 +72,15 @@ def test_a_pause_a_clock_set_back_or_another_size_begin_anew() -> None:
         past = watched(3)
         past.observe(picture, stamp_ns)
         assert past.paths(10 * PERIOD_NS + LONGEST_GAP_NS).shape[0] == 1
+
+
+def test_an_image_that_follows_too_soon_is_left_out() -> None:
+    past = watched(3)
+    past.observe(image(3), 2 * PERIOD_NS + LEAST_GAP_NS - 1)
+    past.observe(image(3), 2 * PERIOD_NS)
+    assert past.paths(10 * PERIOD_NS).shape[0] == 3
+    past.observe(image(3), 2 * PERIOD_NS + LEAST_GAP_NS)
+    assert past.paths(10 * PERIOD_NS).shape[0] == 4
 
 
 def test_the_number_of_points_stays_bounded_while_everything_moves() -> None:

@@ -1,7 +1,7 @@
 """``visualization_msgs/MarkerArray``, serialised: lines, balls and words for RViz and Foxglove.
 
 A marker of thousands of lines costs rclpy tens of milliseconds; the bytes made here cost less than two
-(``python -m tests.marker_cost.benchmark``).
+(``python -m tests.viewer_cost.benchmark``).
 """
 
 from __future__ import annotations
