@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,12 +34,16 @@ from tracegen_model.network.samplers import repeat_condition
 from tracegen_model.network.stored_tensors import StoredTensors
 from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.network.unrolled_sampler import NOISE, TRACES
+from tracegen_model.scratch_folder import scratch_folder
 
 if TYPE_CHECKING:
     from tracegen_model.network.tracegen.encoder_weights import EncoderSource
 
 GRAPH_FILES = ("*.onnx", "*.weights")
 """Patterns of the files that an export makes anew; those of an earlier one are removed."""
+
+SCRATCH_PREFIX = ".export-"
+"""Begins the names of folders in the checkpoint that live as long as an export."""
 
 
 @torch.no_grad()
@@ -77,8 +80,7 @@ def export_checkpoint(
     )
     kept = {name: digest for name, digest in config.sha256.items() if name in (WEIGHTS_FILE, ENCODERS_FILE)}
     graph_set = _graph_set(network)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as name:
-        work = Path(name)
+    with scratch_folder(folder, SCRATCH_PREFIX) as work:
         for stored in kept:
             _place_beside(folder / stored, work / stored)
         models, weights, found = _write_graphs(work, config, graph_set, kept)

@@ -21,7 +21,6 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from tracegen_model.network.checkpoint_config import file_digest
 from tracegen_model.runtime.engines.tensorrt.engine_builder import BuiltEngine
 from tracegen_model.runtime.engines.tensorrt.flavours import FLAVOURS
 from tracegen_model.runtime.engines.tensorrt.targets import Gpu, Target
+from tracegen_model.scratch_folder import scratch_folder
 
 logger = logging.getLogger(__name__)
 
@@ -145,8 +145,8 @@ class EngineCache:
     def scratch_folder(self) -> Iterator[Path]:
         """A folder beside the engines for what a build needs; it is deleted afterwards."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=SCRATCH_PREFIX) as name:
-            yield Path(name)
+        with scratch_folder(self._folder, SCRATCH_PREFIX) as folder:
+            yield folder
 
     def clean(self) -> tuple[int, int]:
         """Delete every engine and what belongs to it; returns the number of engines and their bytes."""
