@@ -357,3 +357,15 @@ def test_a_batch_smaller_than_the_number_of_processes_is_refused(folder: Path, t
     config = tiny_config(TINY, folder, tmp_path / "run", optimisation__batch=1)
     with pytest.raises(TrainingConfigError, match="a sample for each of 2 processes"):
         prepare(config, Ranks(0, 2, torch.device("cpu")))
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder_but_what_was_there(tmp_path: Path) -> None:
+    config = tiny_config(TINY, tmp_path / "nothing", tmp_path / "runs" / "run")
+    with pytest.raises(ValueError, match="nothing"):
+        run(config)
+    assert not (tmp_path / "runs" / "run").exists()
+    (tmp_path / "runs" / "run").mkdir()
+    (tmp_path / "runs" / "run" / "notes.txt").touch()
+    with pytest.raises(ValueError, match="nothing"):
+        run(config)
+    assert [path.name for path in (tmp_path / "runs" / "run").iterdir()] == ["notes.txt"]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tracegen_model.atomic_write import flush_to_disk
@@ -65,6 +66,12 @@ class RunFolder:
                 "or give another output"
             )
         (self.path / SAVES_FOLDER).mkdir(parents=True, exist_ok=True)
+
+    def abandon(self) -> None:
+        """Remove the folder of a run that did not get as far as writing anything into it."""
+        for folder in (self.path / SAVES_FOLDER, self.path):
+            with suppress(OSError):  # Folders that hold something stay.
+                folder.rmdir()
 
     def settings_file(self) -> Path:
         """The settings of the run in the folder; raises CheckpointError when there is no run."""

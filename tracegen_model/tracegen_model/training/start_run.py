@@ -68,9 +68,23 @@ def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
             f"optimisation.batch: expected a sample for each of {ranks.count} processes at least, "
             f"found {config.optimisation.batch}"
         )
-    folder = output_folder(config)
-    if ranks.is_main and not resume:
-        RunFolder(folder).begin()
+    folder = RunFolder(output_folder(config))
+    begins = ranks.is_main and not resume
+    if begins:
+        folder.begin()
+    try:
+        trainer = _trainer(config, ranks, folder.path, resume)
+    except BaseException:
+        if begins:
+            folder.abandon()
+        raise
+    if ranks.is_main:
+        write_settings(config, folder.path)
+    ranks.wait()
+    return trainer
+
+
+def _trainer(config: RunConfig, ranks: Ranks, folder: Path, resume: bool) -> Trainer:
     torch.manual_seed(config.seed)
     start = _start(config)
     if resume and start is not None:
@@ -96,11 +110,7 @@ def prepare(config: RunConfig, ranks: Ranks, resume: bool = False) -> Trainer:
             made.encoder.to(memory_format=torch.channels_last)
         if config.hardware.compile:
             _compile(made)
-    trainer = Trainer(config, data, objective, checkpoint, folder, ranks, resume)
-    if ranks.is_main:
-        write_settings(config, folder)
-    ranks.wait()
-    return trainer
+    return Trainer(config, data, objective, checkpoint, folder, ranks, resume)
 
 
 def _compile(network: TraceNetwork) -> None:
