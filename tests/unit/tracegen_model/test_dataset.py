@@ -24,7 +24,7 @@ from tracegen_model.data.dataset import (
 )
 from tracegen_model.data.episode import EpisodeError, EpisodeReader
 from tracegen_model.data.open_dataset import open_dataset
-from tracegen_model.data.packed_dataset import pack_dataset
+from tracegen_model.data.packing import pack_dataset
 from tracegen_model.data.trace_batch import collate
 from tracegen_model.network.presets import preset
 from tracegen_model.runtime.preprocessing import PREPARATIONS

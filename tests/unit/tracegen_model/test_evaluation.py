@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.data.dataset import EpisodeDataset, ItemForm
 from tracegen_model.data.episode import PointKind
-from tracegen_model.data.packed_dataset import pack_dataset
+from tracegen_model.data.packing import pack_dataset
 from tracegen_model.data.trace_item import SampleKey, TraceItem
 from tracegen_model.evaluation.baselines import mean_motion
 from tracegen_model.evaluation.camera_file import CameraFileError, read_camera

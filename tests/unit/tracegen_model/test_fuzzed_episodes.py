@@ -18,7 +18,8 @@ from numpy.lib import format as npy_format
 from tracegen_model.data.dataset import EpisodeDataset, ItemForm
 from tracegen_model.data.episode import EpisodeError
 from tracegen_model.data.inspection import inspect_folders
-from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, pack_dataset
+from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError
+from tracegen_model.data.packing import pack_dataset
 from tracegen_model.data.synthetic_episodes import SyntheticSizes, write_synthetic_episodes
 
 FORM = ItemForm(32, 4, 8, "nearest_depth", clip_to_image=False)

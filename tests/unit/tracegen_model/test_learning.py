@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tracegen_model.data.packed_dataset import pack_dataset
+from tracegen_model.data.packing import pack_dataset
 from tracegen_model.data.synthetic_episodes import SyntheticSizes, write_synthetic_episodes
 from tracegen_model.network.presets import NetworkConfig
 

@@ -11,7 +11,8 @@ import pytest
 
 from tracegen_model.data.dataset import DatasetError
 from tracegen_model.data.episode import EpisodeError, EpisodeReader
-from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, increments_of, pack_dataset
+from tracegen_model.data.packed_dataset import PackedDataset, PackedDatasetError, increments_of
+from tracegen_model.data.packing import pack_dataset
 from tracegen_model.data.statistics import SMALLEST_STD, increment_scale
 
 from .conftest import TINY

@@ -15,7 +15,7 @@ import torch
 
 from tracegen_model import cli
 from tracegen_model.data.dataset import EpisodeDataset
-from tracegen_model.data.packed_dataset import pack_dataset
+from tracegen_model.data.packing import pack_dataset
 from tracegen_model.network.checkpoint import load_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen

@@ -90,7 +90,7 @@ def _write_sheets(folder: Path, traces, depth) -> None:  # type: ignore[no-untyp
 
 
 def _pack(options: argparse.Namespace) -> None:
-    from tracegen_model.data.packed_dataset import pack_dataset
+    from tracegen_model.data.packing import pack_dataset
     from tracegen_model.network.presets import preset
 
     network = preset(options.preset)

@@ -43,7 +43,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def _train_demo(options: argparse.Namespace) -> None:
     import shutil
 
-    from tracegen_model.data.packed_dataset import pack_dataset
+    from tracegen_model.data.packing import pack_dataset
     from tracegen_model.evaluation.evaluation import SamplerSettings
     from tracegen_model.evaluation.evaluator import evaluate
     from tracegen_model.network.checkpoint import load_checkpoint
