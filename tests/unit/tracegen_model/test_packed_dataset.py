@@ -93,10 +93,37 @@ def test_only_the_first_scenes_are_packed_when_asked(episodes: Path, tmp_path: P
 
 def test_a_damaged_episode_stops_the_packing_by_name(episodes: Path, tmp_path: Path) -> None:
     (episodes / "scene003_red" / "samples" / "scene003_0.npz").write_bytes(b"")
-    with pytest.raises(EpisodeError, match="scene003_0"):
+    with pytest.raises(EpisodeError, match=r"scene003_red.*scene003_0.*nothing is packed"):
         pack_dataset(episodes, tmp_path / "packed", jobs=1, image_side=TINY.image_side)
     with pytest.raises(PackedDatasetError, match="not a packed dataset"):
         PackedDataset.open(tmp_path / "packed")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_everything_that_is_broken_is_named(
+    episodes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, jobs: int
+) -> None:
+    broken = [
+        episodes / "scene000_green" / "samples" / "scene000_0.npz",
+        episodes / "scene001_red" / "images" / "scene001_0.png",
+        episodes / "scene002_red" / "three_instructions.json",
+        episodes / "scene004_green" / "depth" / "scene004_0_raw.npz",
+        episodes / "scene005_red" / "images" / "scene005_0.png",
+    ]
+    for path in broken[:-1]:
+        path.unlink()  # Other episodes have hard links to it.
+        path.write_bytes(b"nothing")
+    broken[-1].unlink()
+    with pytest.raises(EpisodeError, match=r"4 more like it, named above"):
+        pack_dataset(episodes, tmp_path / "packed", jobs=jobs, image_side=TINY.image_side)
+    named = {message.removeprefix("broken: ").partition(":")[0] for message in caplog.messages}
+    assert named == {str(path) for path in broken}
+
+
+def test_episodes_without_a_sample_are_not_packed(tmp_path: Path) -> None:
+    (tmp_path / "episodes" / "one" / "samples").mkdir(parents=True)
+    with pytest.raises(EpisodeError, match="expected an episode with a sample, found none"):
+        pack_dataset(tmp_path / "episodes", tmp_path / "packed", jobs=1)
 
 
 def test_a_missing_array_is_named(packed: PackedDataset, tmp_path: Path) -> None:

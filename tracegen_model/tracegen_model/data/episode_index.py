@@ -77,9 +77,11 @@ class Problem:
     found: str
 
     @classmethod
-    def of(cls, error: EpisodeError) -> Problem:
-        """The problem that ``error`` tells of."""
-        return cls(str(error.path), error.expected, error.found)
+    def of(cls, error: EpisodeError | OSError, path: Path) -> Problem:
+        """The problem that ``error`` tells of, which came up when ``path`` was read."""
+        if isinstance(error, EpisodeError):
+            return cls(str(error.path), error.expected, error.found)
+        return cls(str(path), "a readable file", str(error))
 
     def __str__(self) -> str:
         return f"{self.path}: expected {self.expected}, found {self.found}"
@@ -146,15 +148,12 @@ def read_episode(episode: EpisodeReader, fingerprint: str) -> EpisodeRecord:
             inside = f"an npz file in {UNIFIED_FOLDER if episode.is_unified else 'samples'}/"
             raise EpisodeError(episode.folder, inside, "none")
     except (EpisodeError, OSError) as error:
-        problem = Problem.of(error) if isinstance(error, EpisodeError) else _unreadable(episode.folder, error)
-        return EpisodeRecord(episode.folder.name, fingerprint, problems=[problem])
+        return EpisodeRecord(episode.folder.name, fingerprint, problems=[Problem.of(error, episode.folder)])
     for stem in stems:
         try:
             samples.append(_read_sample(episode, stem))
-        except EpisodeError as error:
-            problems.append(Problem.of(error))
-        except OSError as error:
-            problems.append(_unreadable(episode.sample_path(stem), error))
+        except (EpisodeError, OSError) as error:
+            problems.append(Problem.of(error, episode.sample_path(stem)))
     return EpisodeRecord(episode.folder.name, fingerprint, wordings, samples, problems)
 
 
@@ -264,7 +263,3 @@ def _save(path: Path, root: Path, records: Sequence[EpisodeRecord] | Any) -> Non
 
 def _line(part: str, name: str, status: os.stat_result) -> str:
     return f"{part}/{name} {status.st_size} {status.st_mtime_ns}"
-
-
-def _unreadable(path: Path, error: OSError) -> Problem:
-    return Problem(str(path), "a readable file", str(error))

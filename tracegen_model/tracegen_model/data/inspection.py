@@ -280,12 +280,12 @@ def inspect_episode(episode: EpisodeReader) -> EpisodeInspection:
             raise EpisodeError(episode.folder, "an npz file in samples/ or all_data/", "none")
         wordings = episode.wordings()
     except (EpisodeError, OSError) as error:
-        problems.append(_problem(episode.folder, error))
+        problems.append(Problem.of(error, episode.folder))
     for stem in stems:
         try:
             samples.append(_measure(episode, stem))
         except (EpisodeError, OSError) as error:
-            problems.append(_problem(episode.sample_path(stem), error))
+            problems.append(Problem.of(error, episode.sample_path(stem)))
     images = {path.stem for path in (episode.folder / "images").glob("*.png")}
     unused = 0 if episode.is_unified else len(images - set(stems))
     return EpisodeInspection(episode.folder, wordings, samples, problems, unused)
@@ -315,12 +315,6 @@ def _measure(episode: EpisodeReader, stem: str) -> SampleMeasures:
         depth_range=_range(readings) if depth is not None else None,
         depth_holes=None if depth is None else 1.0 - readings.size / depth.size,
     )
-
-
-def _problem(path: Path, error: EpisodeError | OSError) -> Problem:
-    if isinstance(error, EpisodeError):
-        return Problem.of(error)
-    return Problem(str(path), "a readable file", str(error))
 
 
 def _by_channel(flags: NDArray[np.bool_]) -> tuple[int, int, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from tqdm import tqdm
 
 from tracegen_model.atomic_write import write_atomically
 from tracegen_model.data.dataset import fractions_of_pixels, scene_of
-from tracegen_model.data.episode import EpisodeError, EpisodeReader, EpisodeTraces
-from tracegen_model.data.episode_index import grid_side_of
+from tracegen_model.data.episode import EpisodeError, EpisodeReader
+from tracegen_model.data.episode_index import Problem, grid_side_of
 from tracegen_model.data.packed_dataset import (
     FORMAT_VERSION,
     INDEX_FILE,
@@ -34,8 +35,22 @@ from tracegen_model.data.packed_dataset import (
 from tracegen_model.data.trace_targets import path_lengths
 from tracegen_model.runtime.preprocessing import MODEL_IMAGE_SIDE, PREPARATIONS
 
+logger = logging.getLogger(__name__)
+
 CHUNK = 256
 """Images or samples that one worker task packs."""
+
+PACKED_IN_TASKS = (
+    "colour",
+    "depth",
+    "deltas",
+    "start_depth",
+    "point_kinds",
+    "target_uvz",
+    "valid_steps",
+    "longest_path",
+)
+"""Arrays that tasks write, a row for each image or sample."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +67,37 @@ class _SampleJob:
     text: int
 
 
+@dataclass
+class _Plan:
+    """Which files go where: scenes, episodes, distinct images, samples in order of their images; and what is broken."""
+
+    scenes: list[str]
+    episodes: list[PackedEpisode] = field(default_factory=list)
+    images: list[_ImageJob] = field(default_factory=list)
+    samples: list[_SampleJob] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class _Task:
-    """A chunk of the work: ``pack`` writes ``jobs`` to rows ``start`` and on."""
+    """A chunk of the work: ``pack`` writes each of ``jobs`` to a row, from ``start`` on."""
 
-    pack: Callable[[Path, PackedSizes, int, Sequence[Any]], None]
+    pack: Callable[[Mapping[str, NDArray], int, Any, PackedSizes], None]
     output: Path
     sizes: PackedSizes
     start: int
     jobs: Sequence[Any]
 
-    def run(self) -> int:
-        self.pack(self.output, self.sizes, self.start, self.jobs)
-        return len(self.jobs)
+    def run(self) -> tuple[int, list[Problem]]:
+        """The number of jobs, and what is wrong with those that could not be done."""
+        arrays = {name: np.load(self.output / f"{name}.npy", mmap_mode="r+") for name in PACKED_IN_TASKS}
+        problems = []
+        for row, job in enumerate(self.jobs, start=self.start):
+            try:
+                self.pack(arrays, row, job, self.sizes)
+            except (EpisodeError, OSError) as error:
+                problems.append(Problem.of(error, job.episode.folder))
+        return len(self.jobs), problems
 
 
 def pack_dataset(
@@ -90,77 +123,114 @@ def pack_dataset(
             the first sample, which the others must have, too.
 
     Raises:
-        EpisodeError: A file is damaged, or samples differ in size.
+        EpisodeError: Files are damaged, or samples differ in size; all files have been looked at by then, and the log
+            names each of those. There is no packed dataset.
     """
     if preparation not in PREPARATIONS:
         raise PackedDatasetError(
             f"no preparation {preparation!r}; there is {', '.join(sorted(PREPARATIONS))}"
         )
-    scenes, episodes, images, samples = _plan(source, max_scenes)
-    first = samples[0].episode.traces(samples[0].stem)
+    plan = _plan(source, max_scenes)
+    points, steps = _shape_of_first(plan, source)
     sizes = PackedSizes(
-        image_side=image_side,
-        points=first.traces.shape[0],
-        horizon=horizon or first.traces.shape[1] - 1,
-        preparation=preparation,
+        image_side=image_side, points=points, horizon=horizon or steps - 1, preparation=preparation
     )
     output.mkdir(parents=True, exist_ok=True)
     (output / INDEX_FILE).unlink(missing_ok=True)
-    arrays = {
-        name: open_memmap(output / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
-        for name, (shape, dtype) in array_layout(sizes, len(images), len(samples)).items()
-    }
-    scene_index = {scene: i for i, scene in enumerate(scenes)}
-    arrays["image_scene"][:] = [scene_index[scene_of(job.stem)] for job in images]
-    arrays["sample_image"][:] = [job.image for job in samples]
-    arrays["sample_text"][:] = [job.text for job in samples]
-    for array in arrays.values():
-        array.flush()
+    _make_arrays(plan, output, sizes)
+    pack_sample = _pack_any_sample if horizon else _pack_equal_sample
     tasks = [
-        _Task(_pack_images, output, sizes, i, images[i : i + CHUNK]) for i in range(0, len(images), CHUNK)
+        _Task(pack, output, sizes, start, work[start : start + CHUNK])
+        for pack, work in ((_pack_image, plan.images), (pack_sample, plan.samples))
+        for start in range(0, len(work), CHUNK)
     ]
-    tasks += [
-        _Task(_pack_any if horizon else _pack_equal, output, sizes, i, samples[i : i + CHUNK])
-        for i in range(0, len(samples), CHUNK)
-    ]
-    with tqdm(total=len(images) + len(samples), unit="file", desc="packing") as progress:
-        for packed in _run_tasks(tasks, jobs or os.cpu_count() or 1):
+    with tqdm(total=len(plan.images) + len(plan.samples), unit="file", desc="packing") as progress:
+        for packed, problems in _run_tasks(tasks, jobs or os.cpu_count() or 1):
+            plan.problems += problems
             progress.update(packed)
+    _require_none(plan.problems)
     index = {
         "format": FORMAT_VERSION,
         "sizes": vars(sizes),
-        "images": [vars(_described(job)) for job in images],
-        "samples": len(samples),
-        "scenes": scenes,
-        "episodes": [vars(episode) for episode in episodes],
+        "images": [vars(_described(job)) for job in plan.images],
+        "samples": len(plan.samples),
+        "scenes": plan.scenes,
+        "episodes": [vars(episode) for episode in plan.episodes],
     }
     write_atomically(output / INDEX_FILE, json.dumps(index))
     return PackedDataset.open(output)
 
 
-def _plan(
-    source: Path, max_scenes: int | None
-) -> tuple[list[str], list[PackedEpisode], list[_ImageJob], list[_SampleJob]]:
-    """Which files go where: scenes, episodes, distinct images, samples in order of their images."""
+def _plan(source: Path, max_scenes: int | None) -> _Plan:
     episodes = EpisodeReader.find(source)
     stems = [(stem, number) for number, episode in enumerate(episodes) for stem in episode.stems()]
-    scenes = sorted({scene_of(stem) for stem, _ in stems})[:max_scenes]
-    kept = set(scenes)
+    plan = _Plan(sorted({scene_of(stem) for stem, _ in stems})[:max_scenes])
+    kept = set(plan.scenes)
     ordered = sorted((scene_of(stem), stem, number) for stem, number in stems if scene_of(stem) in kept)
     digests: dict[tuple[int, int], str] = {}
     image_index: dict[tuple[str, str], int] = {}
-    images: list[_ImageJob] = []
-    samples: list[_SampleJob] = []
     for _, stem, number in ordered:
         episode = episodes[number]
-        key = (stem, _content_digest(episode.image_path(stem), digests))
+        try:
+            key = (stem, _content_digest(episode.image_path(stem), digests))
+        except EpisodeError as error:
+            plan.problems.append(Problem.of(error, episode.folder))
+            continue
         if key not in image_index:
-            image_index[key] = len(images)
-            images.append(_ImageJob(episode, stem))
-        samples.append(_SampleJob(episode, stem, image_index[key], number))
-    samples.sort(key=lambda job: job.image)
-    described = [PackedEpisode(episode.folder.name, episode.wordings()) for episode in episodes]
-    return scenes, described, images, samples
+            image_index[key] = len(plan.images)
+            plan.images.append(_ImageJob(episode, stem))
+        plan.samples.append(_SampleJob(episode, stem, image_index[key], number))
+    plan.samples.sort(key=lambda job: job.image)
+    for episode in episodes:
+        try:
+            plan.episodes.append(PackedEpisode(episode.folder.name, episode.wordings()))
+        except EpisodeError as error:
+            plan.problems.append(Problem.of(error, episode.folder))
+    return plan
+
+
+def _shape_of_first(plan: _Plan, source: Path) -> tuple[int, int]:
+    """(points, steps) of the first sample that can be read; raises EpisodeError when there is none."""
+    for job in plan.samples:
+        try:
+            points, steps = job.episode.traces(job.stem).traces.shape[:2]
+            return points, steps
+        except (EpisodeError, OSError) as error:
+            plan.problems.append(Problem.of(error, job.episode.folder))
+    _require_none(plan.problems)
+    raise EpisodeError(source, "an episode with a sample", "none")
+
+
+def _require_none(problems: Sequence[Problem]) -> None:
+    """Raise EpisodeError of the first problem when there is one; the log names all of several."""
+    different = list(dict.fromkeys(problems))
+    if not different:
+        return
+    if len(different) > 1:
+        for problem in different:
+            logger.warning("broken: %s", problem)
+    others = f", and {len(different) - 1} more like it, named above" if len(different) > 1 else ""
+    first = different[0]
+    raise EpisodeError(
+        Path(first.path),
+        first.expected,
+        first.found,
+        f"mend it or remove the episode{others}; nothing is packed",
+    )
+
+
+def _make_arrays(plan: _Plan, output: Path, sizes: PackedSizes) -> None:
+    """Make the files of all arrays, and fill those that follow from the plan alone."""
+    arrays = {
+        name: open_memmap(output / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+        for name, (shape, dtype) in array_layout(sizes, len(plan.images), len(plan.samples)).items()
+    }
+    scene_index = {scene: i for i, scene in enumerate(plan.scenes)}
+    arrays["image_scene"][:] = [scene_index[scene_of(job.stem)] for job in plan.images]
+    arrays["sample_image"][:] = [job.image for job in plan.samples]
+    arrays["sample_text"][:] = [job.text for job in plan.samples]
+    for array in arrays.values():
+        array.flush()
 
 
 def _described(job: _ImageJob) -> PackedImage:
@@ -168,8 +238,8 @@ def _described(job: _ImageJob) -> PackedImage:
     return PackedImage(stem, episode.image_digest(stem), *episode.image_size(stem), episode.has_depth(stem))
 
 
-def _run_tasks(tasks: Sequence[_Task], workers: int) -> Iterator[int]:
-    """Run ``tasks`` in ``workers`` processes (in this one, if 1) and yield how many files each packed."""
+def _run_tasks(tasks: Sequence[_Task], workers: int) -> Iterator[tuple[int, list[Problem]]]:
+    """Run ``tasks`` in ``workers`` processes (in this one, if 1) and yield what each says."""
     if workers == 1:
         yield from (task.run() for task in tasks)
         return
@@ -189,55 +259,43 @@ def _content_digest(path: Path, known: dict[tuple[int, int], str]) -> str:
     return known[inode]
 
 
-def _pack_images(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_ImageJob]) -> None:
-    colour = np.load(output / "colour.npy", mmap_mode="r+")
-    depth = np.load(output / "depth.npy", mmap_mode="r+")
+def _pack_image(arrays: Mapping[str, NDArray], row: int, job: _ImageJob, sizes: PackedSizes) -> None:
     preparation, side = PREPARATIONS[sizes.preparation], sizes.image_side
-    for i, job in enumerate(jobs, start=start):
-        colour[i] = preparation.colour(job.episode.image(job.stem), side)
-        measured = job.episode.depth(job.stem)
-        depth[i] = 0.0 if measured is None else preparation.depth(measured, side)
+    arrays["colour"][row] = preparation.colour(job.episode.image(job.stem), side)
+    measured = job.episode.depth(job.stem)
+    arrays["depth"][row] = 0.0 if measured is None else preparation.depth(measured, side)
 
 
-def _pack_equal(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob]) -> None:
-    """Pack samples that all have the packed horizon."""
-    _pack_samples(output, sizes, start, jobs, all_steps=True)
+def _pack_equal_sample(arrays: Mapping[str, NDArray], row: int, job: _SampleJob, sizes: PackedSizes) -> None:
+    """Pack a sample that has the packed horizon, as all others."""
+    _pack_sample(arrays, row, job, sizes, all_steps=True)
 
 
-def _pack_any(output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob]) -> None:
-    """Pack the first steps of samples that may be longer or shorter."""
-    _pack_samples(output, sizes, start, jobs, all_steps=False)
+def _pack_any_sample(arrays: Mapping[str, NDArray], row: int, job: _SampleJob, sizes: PackedSizes) -> None:
+    """Pack the first steps of a sample that may be longer or shorter."""
+    _pack_sample(arrays, row, job, sizes, all_steps=False)
 
 
-def _pack_samples(
-    output: Path, sizes: PackedSizes, start: int, jobs: Sequence[_SampleJob], all_steps: bool
+def _pack_sample(
+    arrays: Mapping[str, NDArray], row: int, job: _SampleJob, sizes: PackedSizes, all_steps: bool
 ) -> None:
-    names = ("deltas", "start_depth", "point_kinds", "target_uvz", "valid_steps", "longest_path")
-    arrays = {name: np.load(output / f"{name}.npy", mmap_mode="r+") for name in names}
-    for i, job in enumerate(jobs, start=start):
-        sample, path = job.episode.traces(job.stem), job.episode.sample_path(job.stem)
-        points, steps = sample.traces.shape[:2]
-        if points != sizes.points or (all_steps and steps != sizes.horizon + 1):
-            raise EpisodeError(
-                path,
-                f"traj of (points, steps) = {(sizes.points, sizes.horizon + 1)} as in the other samples",
-                str((points, steps)),
-            )
-        width, height = job.episode.image_size(job.stem)
-        grid_side_of(sample.keypoints, width, height, path)
-        _store(arrays, i, sample, sizes, width, height)
-
-
-def _store(
-    arrays: dict[str, NDArray], i: int, sample: EpisodeTraces, sizes: PackedSizes, width: int, height: int
-) -> None:
+    sample, path = job.episode.traces(job.stem), job.episode.sample_path(job.stem)
+    points, steps = sample.traces.shape[:2]
+    if points != sizes.points or (all_steps and steps != sizes.horizon + 1):
+        raise EpisodeError(
+            path,
+            f"traj of (points, steps) = {(sizes.points, sizes.horizon + 1)} as in the other samples",
+            str((points, steps)),
+        )
+    width, height = job.episode.image_size(job.stem)
+    grid_side_of(sample.keypoints, width, height, path)
     positions = sample.traces[:, : sizes.horizon + 1] / np.array([width, height, 1.0], np.float32)
     if sizes.preparation == "bilinear":
         positions[..., :2] = np.clip(positions[..., :2], 0.0, 1.0)
-    arrays["deltas"][i] = np.nan
-    arrays["deltas"][i, :, : positions.shape[1] - 1] = positions[:, 1:] - positions[:, :1]
-    arrays["start_depth"][i] = sample.traces[:, 0, 2]
-    arrays["point_kinds"][i] = sample.point_kinds
-    arrays["target_uvz"][i] = fractions_of_pixels(sample.target_uvz, width, height)
-    arrays["valid_steps"][i] = sample.valid_steps.sum()
-    arrays["longest_path"][i] = path_lengths(sample.traces, width, height).max()
+    arrays["deltas"][row] = np.nan
+    arrays["deltas"][row, :, : positions.shape[1] - 1] = positions[:, 1:] - positions[:, :1]
+    arrays["start_depth"][row] = sample.traces[:, 0, 2]
+    arrays["point_kinds"][row] = sample.point_kinds
+    arrays["target_uvz"][row] = fractions_of_pixels(sample.target_uvz, width, height)
+    arrays["valid_steps"][row] = sample.valid_steps.sum()
+    arrays["longest_path"][row] = path_lengths(sample.traces, width, height).max()
