@@ -109,17 +109,8 @@ def _trainer(config: RunConfig, ranks: Ranks, folder: Path, resume: bool) -> Tra
         if isinstance(made, NanoTraceGen) and config.hardware.channels_last:
             made.encoder.to(memory_format=torch.channels_last)
         if config.hardware.compile:
-            _compile(made)
+            made.compile_parts()
     return Trainer(config, data, objective, checkpoint, folder, ranks, resume)
-
-
-def _compile(network: TraceNetwork) -> None:
-    # Takes seconds to import, which only those who compile should wait for.
-    import torch._inductor.config
-
-    # Hashing precompiled headers calls openssl, which the libraries of a ROS environment can break.
-    torch._inductor.config.cpp_cache_precompile_headers = False
-    network.compile_parts()
 
 
 def output_folder(config: RunConfig) -> Path:
