@@ -21,6 +21,8 @@ from ik_controller.evaluation.recording import Camera, JointTrack, RecordedFrame
 from ik_controller.follower import FollowerInput, TraceFollower
 from ik_controller.robot_model import RobotModel
 from ik_controller.trajectory_executor import TrajectoryCommand
+from tracegen_model.runtime.preprocessing import MODEL_IMAGE_SIDE
+from tracegen_model.trace_grid import grid_pixels
 
 FRAME_PERIOD_S = 0.1
 JOINT_PERIOD_S = 0.02
@@ -85,6 +87,12 @@ class SimulatedRun:
             for frame in self.exact[start:]
         ]
         return (np.array(paths) - pose[:3, 3]) @ pose[:3, :3]
+
+
+def model_pixels() -> FloatArray:
+    """(400, 2) pixels of the camera's image that the shipped network's traces start at."""
+    scale = np.array([INTRINSICS.width, INTRINSICS.height]) / MODEL_IMAGE_SIDE
+    return (grid_pixels(MODEL_IMAGE_SIDE, MODEL_IMAGE_SIDE) + 0.5) * scale - 0.5
 
 
 def simulated_run(
