@@ -31,6 +31,7 @@ def test_a_whole_dataset_is_counted(drawn: Path) -> None:
     assert summary.image_sizes == {"64 x 64": 4}
     assert summary.grid_sides == {"8": 4}
     assert summary.valid_steps == {"0-3": 0, "4-8": 0, "9-16": 0, "17-32": 0, "33-64": 4, "65+": 0}
+    assert summary.unknown_share == 0.0
     assert 0.0 < summary.moving_share < 0.2
     assert summary.depth_range is not None
     assert 0.8 < summary.depth_range[0] < summary.depth_range[1] < 1.1
@@ -67,6 +68,18 @@ def test_other_kinds_of_samples_are_told_apart(tmp_path: Path) -> None:
     assert summary.images_without_sample == 1
     assert summarise([tmp_path], episodes[2:]).saturated_share == {"du": 1 / 6, "dv": 0.0, "dz": 0.0}
     assert "no moving point" in summary.text()
+
+
+def test_steps_that_are_valid_but_unknown_are_counted(tmp_path: Path) -> None:
+    def lose(arrays: dict) -> None:
+        arrays["traj"][0, 2:5] = -np.inf
+        arrays["traj"][1, 3, 2] = np.nan
+
+    write_forge_episode(tmp_path / "a", change=lose)
+    write_forge_episode(tmp_path / "b", dimensions=2)
+    summary = summarise([tmp_path], inspect_folders([tmp_path], jobs=1))
+    assert summary.unknown_share == pytest.approx(4 / (2 * 25 * 7))
+    assert "1.1% of the points' valid steps" in summary.text()
 
 
 def test_every_broken_file_is_named_and_the_rest_is_counted(drawn: Path) -> None:

@@ -43,6 +43,7 @@ class SampleMeasures:
         grid_side: Points along each side of the query grid.
         steps: Steps that the file has room for, the start counted.
         valid_steps: Valid ones among them.
+        unknown_steps: Valid steps of all points where the point's position is unknown.
         moving: Points that move.
         longest_path: Path of the point that moves most [fractions of the image].
         three_dimensional: Whether the traces have depth.
@@ -57,6 +58,7 @@ class SampleMeasures:
     grid_side: int
     steps: int
     valid_steps: int
+    unknown_steps: int
     moving: int
     longest_path: float
     three_dimensional: bool
@@ -101,6 +103,7 @@ class Summary:
         image_sizes: Number of samples by ``width x height``.
         grid_sides: Number of samples by points along each side of the grid.
         valid_steps: Number of samples by bins of valid steps.
+        unknown_share: Share of the points' valid steps where a point's position is unknown.
         two_dimensional: Number of samples whose traces have no depth.
         without_depth: Number of samples without a depth image.
         moving_share: Share of points that move.
@@ -122,6 +125,7 @@ class Summary:
     image_sizes: dict[str, int]
     grid_sides: dict[str, int]
     valid_steps: dict[str, int]
+    unknown_share: float
     two_dimensional: int
     without_depth: int
     moving_share: float
@@ -145,6 +149,7 @@ class Summary:
             ("sentences", f"{self.distinct_sentences} different ones"),
             ("image sizes", _counts(self.image_sizes)),
             ("query grid", _counts({f"{side} x {side}": count for side, count in self.grid_sides.items()})),
+            ("unknown steps", f"{self.unknown_share:.1%} of the points' valid steps"),
             ("moving points", f"{self.moving_share:.1%}"),
             (
                 "clamped motion",
@@ -191,6 +196,7 @@ def summarise(folders: Sequence[Path], episodes: Sequence[EpisodeInspection]) ->
     left_out = Counter(filter(None, (_reason_against(sample) for sample in samples)))
     sentences = {text for episode in episodes for text in episode.wordings.values()}
     points = sum(sample.grid_side**2 for sample in samples)
+    steps = sum(sample.grid_side**2 * sample.valid_steps for sample in samples)
     moved = np.sum([sample.moving_increments for sample in samples], axis=0) if samples else np.zeros(3)
     clamped = np.sum([sample.saturated_increments for sample in samples], axis=0) if samples else np.zeros(3)
     ranges = [sample.depth_range for sample in samples if sample.depth_range is not None]
@@ -207,6 +213,7 @@ def summarise(folders: Sequence[Path], episodes: Sequence[EpisodeInspection]) ->
         image_sizes=_sorted_counts(f"{sample.size[0]} x {sample.size[1]}" for sample in samples),
         grid_sides=_sorted_counts(str(sample.grid_side) for sample in samples),
         valid_steps=_histogram([sample.valid_steps for sample in samples]),
+        unknown_share=sum(sample.unknown_steps for sample in samples) / max(steps, 1),
         two_dimensional=sum(not sample.three_dimensional for sample in samples),
         without_depth=sum(sample.depth_range is None for sample in samples),
         moving_share=sum(sample.moving for sample in samples) / max(points, 1),
@@ -300,6 +307,8 @@ def _measure(episode: EpisodeReader, stem: str) -> SampleMeasures:
     moving = paths > MOVES
     increments, known = increments_of_traces(traces.traces, width, height, HORIZON, clip_to_image=True)
     clamped = known & (np.abs(increments) > np.array(PUBLISHED_SCALE, np.float32))
+    three_dimensional = bool(np.isfinite(traces.traces[..., 2]).any())
+    wanted = traces.traces[:, traces.valid_steps, : 3 if three_dimensional else 2]
     readings = np.zeros(0) if depth is None else depth[np.isfinite(depth) & (depth > 0.0)]
     return SampleMeasures(
         stem=stem,
@@ -307,9 +316,10 @@ def _measure(episode: EpisodeReader, stem: str) -> SampleMeasures:
         grid_side=grid_side_of(traces.keypoints, width, height, episode.sample_path(stem)),
         steps=traces.traces.shape[1],
         valid_steps=int(traces.valid_steps.sum()),
+        unknown_steps=int((~np.isfinite(wanted).all(axis=2)).sum()),
         moving=int(moving.sum()),
         longest_path=float(paths.max()),
-        three_dimensional=bool(np.isfinite(traces.traces[..., 2]).any()),
+        three_dimensional=three_dimensional,
         moving_increments=_by_channel(known[moving]),
         saturated_increments=_by_channel(clamped[moving]),
         depth_range=_range(readings) if depth is not None else None,
