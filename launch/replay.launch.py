@@ -33,7 +33,13 @@ from tracegen_ros.bags.recorded_parameters import recorded_parameters
 from tracegen_ros.bags.recording import Recording
 from tracegen_ros.bags.topic_map import TopicMap, TopicMapError
 from tracegen_ros.launching import LaunchError, one_shot, required_node
-from tracegen_ros.nodes.replay_parameters import GRIPPER_ACTION, LOCKSTEP, REALTIME, TRAJECTORY_TOPIC
+from tracegen_ros.nodes.replay_parameters import (
+    CALLS_TOPIC,
+    GRIPPER_ACTION,
+    LOCKSTEP,
+    REALTIME,
+    TRAJECTORY_TOPIC,
+)
 from tracegen_ros.nodes.trace_parameters import PRECISIONS
 
 AS_RECORDED = "recorded"
@@ -168,6 +174,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             "lockstep": lockstep,
             "trajectory_topic": TRAJECTORY_TOPIC,
             "gripper_action": GRIPPER_ACTION,
+            "calls_topic": CALLS_TOPIC,
             "diagnostics_rate_hz": _DIAGNOSTICS_RATE_HZ,
             **(_PATIENT_S if lockstep else {}),
         },

@@ -85,6 +85,9 @@ class FollowerParameters:
         False,
         "Nothing moves before the hand was seen where the camera's calibration puts it: for real robots",
     )
+    calls_topic: str = parameter(
+        "", "Where a replay says what a recorded run decided on, to decide on the same; empty = decide freely"
+    )
     diagnostics_rate_hz: float = parameter(
         1.0, "How often health is published [Hz of wall time]", minimum=0.1, maximum=50.0
     )

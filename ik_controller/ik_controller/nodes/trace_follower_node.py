@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -66,8 +66,9 @@ from tracegen_ros.messages import (
     nanoseconds_from,
     seconds_from,
 )
+from tracegen_ros.messages.core_calls import CallKind, CoreCall, decode_core_call, encode_core_call
 from tracegen_ros.parameters import declare_parameters
-from tracegen_ros.qos import LATCHED, LATEST, SENSOR
+from tracegen_ros.qos import LATCHED, LATEST, LOGGED, SENSOR
 from tracegen_ros.spinning import run_node
 
 NAME = "trace_follower"
@@ -78,6 +79,7 @@ _WATCHDOG_PERIOD_S = 0.05
 _PATIENCE_PERIOD_S = 0.1
 _CALIBRATION_CHECK_PERIOD_S = 0.5
 _DEPTH_IMAGES_KEPT = 30
+_TRACES_KEPT = 30
 
 CLOCK_SET_BACK_NS = nanoseconds_from(1.0)
 """A clock this much behind the last update [ns] was set back; less is a message that is late."""
@@ -130,6 +132,7 @@ class TraceFollowerNode(LifecycleNode):
         self._trajectories = self.create_publisher(JointTrajectory, parameters.trajectory_topic, LATEST)
         self._states = self.create_publisher(String, "~/state", LATCHED)
         self._hand_paths = self.create_publisher(Path, "~/hand_path", LATEST)
+        self._core_calls = self.create_publisher(String, "~/core_calls", LOGGED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._transforms = Buffer()
         self._transform_listener = TransformListener(self._transforms, self)
@@ -167,6 +170,9 @@ class TraceFollowerNode(LifecycleNode):
         self._input_errors: dict[str, str] = {}
         self._gate = CalibrationGate(self._robot, needed=parameters.calibration_check)
         self._checked_ns = 0
+        self._call_count = 0
+        self._seen: OrderedDict[int, _Observation] = OrderedDict()
+        self._calls_to_make: deque[CoreCall] | None = None
         self._subscriptions_in_use = [
             self.create_subscription(PointCloud2, parameters.traces_topic, self._on_traces, LATEST),
             self.create_subscription(Image, parameters.depth_topic, self._on_depth, SENSOR),
@@ -174,8 +180,12 @@ class TraceFollowerNode(LifecycleNode):
             self.create_subscription(JointState, parameters.joint_states_topic, self._on_joint_state, 50),
             *subscribe_to_instructions(self, parameters.instruction_topic, self._on_instruction),
         ]
+        if parameters.calls_topic:
+            self._subscriptions_in_use.append(
+                self.create_subscription(String, parameters.calls_topic, self._on_recorded_call, LOGGED)
+            )
         self._enabled = parameters.enabled
-        self._follower.enable(parameters.enabled)
+        self._call(CallKind.ENABLE, on=parameters.enabled)
         self._active = True
         self._shown = ""
         self._show_state("waiting for an instruction")
@@ -183,7 +193,7 @@ class TraceFollowerNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Bring the arm to rest and stop listening."""
-        self._follower.stop("deactivated")
+        self._call(CallKind.STOP, text="deactivated")
         self._tick()
         self._active = False
         for subscription in self._subscriptions_in_use:
@@ -197,7 +207,13 @@ class TraceFollowerNode(LifecycleNode):
         self._timers_in_use = []
         for service in self._offered_services:
             self.destroy_service(service)
-        for publisher in (self._trajectories, self._states, self._hand_paths, self._diagnostics):
+        for publisher in (
+            self._trajectories,
+            self._states,
+            self._hand_paths,
+            self._core_calls,
+            self._diagnostics,
+        ):
             self.destroy_publisher(publisher)
         self._gripper.destroy()
         self._transform_listener.unregister()
@@ -214,6 +230,9 @@ class TraceFollowerNode(LifecycleNode):
             return
         self._note_input("traces", "")
         self._pending = _Observation(stamp_ns, cloud.header.frame_id, traces, time.monotonic())
+        self._seen[stamp_ns] = self._pending
+        while len(self._seen) > (1 if self._calls_to_make is None else _TRACES_KEPT):
+            self._seen.popitem(last=False)
         self._process_pending()
 
     def _on_depth(self, image: Image) -> None:
@@ -258,7 +277,9 @@ class TraceFollowerNode(LifecycleNode):
             task = ""
             self._note_input("instruction", str(error))
         self._task = task
-        self._follower.set_task(task if self._gate.is_open else "")
+        if self._calls_to_make is not None:
+            return
+        self._call(CallKind.TASK, text=task if self._gate.is_open else "")
         if task:
             self._process_pending()
             return
@@ -268,7 +289,7 @@ class TraceFollowerNode(LifecycleNode):
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
-        self._follower.enable(request.data)
+        self._call(CallKind.ENABLE, on=request.data)
         self._tick()
         response.success = True
         response.message = "enabled" if request.data else "disabled: the arm comes to rest"
@@ -277,7 +298,7 @@ class TraceFollowerNode(LifecycleNode):
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._enabled = False
-        self._follower.stop("stop service")
+        self._call(CallKind.STOP, text="stop service")
         self._tick()
         response.success = True
         response.message = "the arm comes to rest; the enable service lets it go on"
@@ -291,8 +312,78 @@ class TraceFollowerNode(LifecycleNode):
 
     # Decisions
 
+    def _call(self, kind: CallKind, *, text: str = "", on: bool = False) -> None:
+        """Tell the core what is not an update, and keep record of it."""
+        if kind is CallKind.TASK:
+            self._follower.set_task(text)
+        elif kind is CallKind.ENABLE:
+            self._follower.enable(on)
+        elif kind is CallKind.STOP:
+            self._follower.stop(text)
+        self._tell(CoreCall(self._call_count, kind, text, on))
+
+    def _tell(self, call: CoreCall) -> None:
+        self._call_count = call.number + 1
+        self._core_calls.publish(encode_core_call(call))
+
+    def _on_recorded_call(self, message: String) -> None:
+        """A replay says what a recorded run's core was called with: do the same, once the inputs are there."""
+        try:
+            call = decode_core_call(message)
+        except MessageError as error:
+            self._note_input("recorded calls", str(error))
+            return
+        if call.kind is CallKind.BEGIN:
+            self._calls_to_make = deque()
+            self._call(CallKind.ENABLE, on=True)
+            self._call(CallKind.TASK)
+            self._tell(call)
+        elif call.kind is CallKind.END:
+            self._calls_to_make = None
+            self._call(CallKind.TASK, text=self._task)
+            self._tell(call)
+        elif self._calls_to_make is not None:
+            self._calls_to_make.append(call)
+            self._make_recorded_calls()
+
+    def _make_recorded_calls(self) -> None:
+        while self._calls_to_make and not self._gripper.waiting:
+            call = self._calls_to_make[0]
+            observation = None if call.traces_ns is None else self._seen.get(call.traces_ns)
+            if not self._has_inputs(call, observation):
+                return
+            self._calls_to_make.popleft()
+            if call.kind is CallKind.UPDATE:
+                camera_in_base = (
+                    None
+                    if observation is None or not call.has_camera
+                    else self._camera_pose(observation.frame_id)
+                )
+                self._update(observation, camera_in_base, call)
+            else:
+                self._call_count = call.number
+                self._call(call.kind, text=call.text, on=call.on)
+
+    def _has_inputs(self, call: CoreCall, observation: _Observation | None) -> bool:
+        """What ``call`` names has arrived."""
+        if call.joints_ns is not None and not self._joints.reaches(call.joints_ns):
+            return False
+        if call.traces_ns is None:
+            return True
+        return (
+            observation is not None
+            and (not call.has_depth or self._depth_near(call.traces_ns) is not None)
+            and (
+                not call.has_camera
+                or (self._intrinsics is not None and self._camera_pose(observation.frame_id) is not None)
+            )
+        )
+
     def _process_pending(self, *, incomplete: bool = False) -> None:
         """Follow the waiting traces if all that belongs to their instant is there, or if it is waited for in vain."""
+        if self._calls_to_make is not None:
+            self._make_recorded_calls()
+            return
         pending = self._pending
         if pending is None or not self._task or self._gripper.waiting or not self._gate.is_open:
             return
@@ -326,12 +417,12 @@ class TraceFollowerNode(LifecycleNode):
         self._gate.look(depth, self._intrinsics, camera_in_base, joints, width or 0.0)
         if self._gate.is_open:
             self.get_logger().info(self._gate.reason)
-            self._follower.set_task(self._task)
+            self._call(CallKind.TASK, text=self._task)
         self._tick()
 
     def _watch(self) -> None:
         """Look after the motion when traces fail to come."""
-        if not self._active or self._settings.lockstep:
+        if not self._active or self._settings.lockstep or self._calls_to_make is not None:
             return
         since_ns = self.get_clock().now().nanoseconds - self._updated_ns
         if since_ns >= nanoseconds_from(self._settings.tick_after_s) or since_ns <= -CLOCK_SET_BACK_NS:
@@ -353,12 +444,20 @@ class TraceFollowerNode(LifecycleNode):
         if self._active and not self._gripper.waiting:
             self._update(None, None)
 
-    def _update(self, observation: _Observation | None, camera_in_base: NDArray[np.float64] | None) -> None:
+    def _update(
+        self,
+        observation: _Observation | None,
+        camera_in_base: NDArray[np.float64] | None,
+        recorded: CoreCall | None = None,
+    ) -> None:
+        """Call the core with what there is now, or, of that, with what it was called with in a recorded run."""
         started_s = time.monotonic()
-        now_ns = self._now_ns(observation)
+        now_ns = self._now_ns(observation) if recorded is None else recorded.now_ns
         if self._epoch_ns is None:
             self._epoch_ns = now_ns // EPOCH_NS * EPOCH_NS
-        newest, finger_width = self._robot_state(observation)
+        newest, fingers = (
+            self._robot_state(observation) if recorded is None else self._robot_state_of(recorded)
+        )
         if newest is not None and now_ns - newest.stamp_ns > nanoseconds_from(self._settings.joint_timeout_s):
             newest = None
         inputs = FollowerInput(
@@ -369,12 +468,32 @@ class TraceFollowerNode(LifecycleNode):
             traces=None if observation is None else observation.traces,
             camera_in_base=camera_in_base,
             intrinsics=self._intrinsics,
-            depth_m=None if observation is None else self._depth_at(observation.stamp_ns),
-            joints_at_trace=None if observation is None else self._joints.positions_at(observation.stamp_ns),
+            depth_m=None
+            if observation is None or (recorded is not None and not recorded.has_depth)
+            else self._depth_at(observation.stamp_ns),
+            joints_at_trace=None
+            if observation is None or (recorded is not None and not recorded.knows_joints)
+            else self._joints.positions_at(observation.stamp_ns),
             joint_state_now=None if newest is None else (newest.positions, newest.velocities),
-            finger_width_m=finger_width,
+            finger_width_m=_opening(fingers),
             # Fingers that report their opening are watched by the core, in the time of the stamps.
-            gripper_busy=finger_width is None and self._gripper.busy and not self._settings.lockstep,
+            gripper_busy=(fingers is None and self._gripper.busy and not self._settings.lockstep)
+            if recorded is None
+            else recorded.gripper_busy,
+        )
+        self._tell(
+            CoreCall(
+                number=self._call_count if recorded is None else recorded.number,
+                kind=CallKind.UPDATE,
+                now_ns=now_ns,
+                traces_ns=None if observation is None else observation.stamp_ns,
+                joints_ns=None if newest is None else newest.stamp_ns,
+                fingers_ns=None if fingers is None else fingers.stamp_ns,
+                has_depth=inputs.depth_m is not None,
+                has_camera=camera_in_base is not None and self._intrinsics is not None,
+                knows_joints=inputs.joints_at_trace is not None,
+                gripper_busy=inputs.gripper_busy,
+            )
         )
         self._updated_ns = now_ns
         try:
@@ -394,7 +513,7 @@ class TraceFollowerNode(LifecycleNode):
 
         def on_answer(refusal: str | None) -> None:
             if refusal is not None:
-                self._follower.stop(refusal)
+                self._call(CallKind.STOP, text=refusal)
                 self.get_logger().error(refusal)
                 self._tick()
                 return
@@ -420,13 +539,16 @@ class TraceFollowerNode(LifecycleNode):
                 now_ns = max(now_ns, observation.stamp_ns)
         return self._updated_ns if 0 < self._updated_ns - now_ns < CLOCK_SET_BACK_NS else now_ns
 
-    def _robot_state(self, observation: _Observation | None) -> tuple[JointSample | None, float | None]:
-        """Joints and opening of the fingers [m]: the newest; in lockstep those of the observation's instant."""
+    def _robot_state(self, observation: _Observation | None) -> tuple[JointSample | None, JointSample | None]:
+        """Joints and fingers: the newest; in lockstep those of the observation's instant."""
         if observation is None or not self._settings.lockstep:
-            return self._joints.newest, _opening(self._fingers.newest)
+            return self._joints.newest, self._fingers.newest
         joints = self._joints.first_from(observation.stamp_ns) or self._joints.newest
-        fingers = None if joints is None else self._fingers.last_until(joints.stamp_ns)
-        return joints, _opening(fingers)
+        return joints, None if joints is None else self._fingers.last_until(joints.stamp_ns)
+
+    def _robot_state_of(self, call: CoreCall) -> tuple[JointSample | None, JointSample | None]:
+        joints = None if call.joints_ns is None else self._joints.first_from(call.joints_ns)
+        return joints, None if call.fingers_ns is None else self._fingers.last_until(call.fingers_ns)
 
     def _send(self, output: FollowerOutput, stages_s: dict[str, float], decided_s: float) -> None:
         """Publish what was decided."""

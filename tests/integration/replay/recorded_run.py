@@ -34,8 +34,10 @@ TOPICS = {
     "/tracegen/traces": "sensor_msgs/msg/PointCloud2",
     "/joint_trajectory_controller/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
     "/trace_follower/state": "std_msgs/msg/String",
+    "/trace_follower/core_calls": "std_msgs/msg/String",
 }
-TRACES, COMMANDS_TOPIC = "/tracegen/traces", "/joint_trajectory_controller/joint_trajectory"
+COLOUR_TOPIC = "/camera/camera/color/image_raw"
+COMMANDS_TOPIC = "/joint_trajectory_controller/joint_trajectory"
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class Heard:
     data: bytes
 
 
-def run_and_listen(tester, processes) -> list[Heard]:
+def run_and_listen(tester, processes, *, lockstep: bool = True) -> list[Heard]:
     """Everything that was said until the follower had sent ``COMMANDS`` commands."""
     heard: list[Heard] = []
-    for topic, kind in TOPICS.items():
+    subscriptions = [
         tester.node.create_subscription(
             get_message(kind),
             topic,
@@ -58,14 +60,16 @@ def run_and_listen(tester, processes) -> list[Heard]:
             _listening(topic),
             raw=True,
         )
+        for topic, kind in TOPICS.items()
+    ]
     started = [
-        processes.node("fr3_sim.nodes.sim_node", lockstep=True, camera_rate_hz=5.0, seed=SEED),
+        processes.node("fr3_sim.nodes.sim_node", lockstep=lockstep, camera_rate_hz=5.0, seed=SEED),
         processes.node("tracegen_ros.nodes.trace_node", use_sim_time=True),
         processes.node(
             "ik_controller.nodes.trace_follower_node",
             use_sim_time=True,
             enabled=True,
-            lockstep=True,
+            lockstep=lockstep,
             input_timeout_s=10.0,
             gripper_timeout_s=30.0,
         ),
@@ -85,6 +89,8 @@ def run_and_listen(tester, processes) -> list[Heard]:
     for process in started:
         processes.end(process)
     tester.node.destroy_publisher(instruction)
+    for subscription in subscriptions:
+        tester.node.destroy_subscription(subscription)
     return heard
 
 
@@ -164,7 +170,12 @@ def _write(heard: list[Heard], path: Path, kinds: dict[str, str], storage: Stora
 
 def _listening(topic: str) -> QoSProfile:
     """A queue that loses nothing here."""
-    latched = topic in ("/tf_static", "/task_instruction", "/trace_follower/state")
+    latched = topic in (
+        "/tf_static",
+        "/task_instruction",
+        "/trace_follower/state",
+        "/trace_follower/core_calls",
+    )
     camera = topic.startswith("/camera")
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,

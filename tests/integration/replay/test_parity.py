@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import String
 from tests.integration.replay.recorded_run import (
+    COLOUR_TOPIC,
     COMMANDS,
     INSTRUCTION,
     Heard,
@@ -17,6 +21,7 @@ from tests.integration.replay.recorded_run import (
     write_bag,
     write_foreign_bag,
 )
+from tests.integration.replay.test_replay_launch import launch_replay
 from trajectory_msgs.msg import JointTrajectory
 
 from ik_controller.follower import TraceFollower
@@ -43,15 +48,17 @@ def bag(heard: list[Heard], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bag(heard, tmp_path_factory.mktemp("recorded") / "bag")
 
 
-def compute(recording: Recording, seed: int = 0) -> list[OfflineAnswer]:
+def compute(recording: Recording, seed: int = 0, *, repeat_calls: bool = False) -> Iterator[OfflineAnswer]:
     parameters = FollowerParameters(lockstep=True)
     follower = TraceFollower(RobotModel.fr3(parameters.limits), parameters.follower_config())
     predictor = load_predictor(TraceParameters(seed=seed))
-    return list(OfflineRun(recording, predictor, follower, parameters).answers())
+    return OfflineRun(recording, predictor, follower, parameters, repeat_calls=repeat_calls).answers()
 
 
-def compare(recording: Recording, answers: list[OfflineAnswer]) -> Comparison:
-    comparison = Comparison()
+def compare(
+    recording: Recording, answers: list[OfflineAnswer], *, at_recorded_times: bool = False
+) -> Comparison:
+    comparison = Comparison(at_recorded_times=at_recorded_times)
     for entry in recording.entries():
         if entry.role is Role.TRACES:
             comparison.add_traces(entry.message.message(), recorded=True)
@@ -76,7 +83,7 @@ def assert_all_equal(agreement: Agreement, count: int) -> None:
 def test_the_offline_path_gives_the_live_nodes_traces_and_commands_to_the_last_bit(bag: Path) -> None:
     with open_bag(bag) as opened:
         recording = Recording(opened)
-        answers = compute(recording)
+        answers = list(compute(recording))
         comparison = compare(recording, answers)
     assert_all_equal(comparison.traces, COMMANDS)
     assert_all_equal(comparison.commands, COMMANDS)
@@ -89,9 +96,31 @@ def test_the_offline_path_gives_the_live_nodes_traces_and_commands_to_the_last_b
 def test_another_seed_is_not_taken_for_the_recorded_run(bag: Path) -> None:
     with open_bag(bag) as opened:
         recording = Recording(opened)
-        comparison = compare(recording, compute(recording, seed=1)[:5])
+        comparison = compare(recording, list(islice(compute(recording, seed=1), 5)))
     assert comparison.traces.compared == 5
     assert comparison.traces.equal == 0
+
+
+@pytest.mark.timeout(300)
+def test_a_run_on_a_live_clock_is_computed_again_to_the_last_bit_live_and_offline(
+    tester, processes, tmp_path: Path
+) -> None:
+    bag = write_bag(run_and_listen(tester, processes, lockstep=False), tmp_path / "bag")
+    with open_bag(bag) as opened:
+        recording = Recording(opened)
+        answers = list(compute(recording, repeat_calls=True))
+        offline = compare(recording, answers, at_recorded_times=True)
+    # What was said while the listener left may lack its partner.
+    assert offline.traces.equal == offline.traces.compared >= COMMANDS - 3
+    assert offline.commands.equal == offline.commands.compared >= COMMANDS - 3
+
+    report = tmp_path / "report.json"
+    code, output = launch_replay(f"bag:={bag}", f"report:={report}")
+    assert code == 0, output
+    numbers = json.loads(report.read_text())
+    assert numbers["at_recorded_times"], output
+    for name in ("traces", "commands"):
+        assert numbers[name]["equal"] == numbers[name]["compared"] >= COMMANDS - 3, output
 
 
 def tasks_in(message: DiagnosticArray) -> list[str]:
@@ -154,3 +183,26 @@ def test_a_replayed_foreign_bag_gives_the_same_again_and_obeys_a_new_instruction
     assert first["gripper_goals"] == 2
     assert last["instruction"] == other and last["typed"]
     assert not for_robots, "no command went where a robot could listen"
+
+
+@pytest.mark.timeout(240)
+def test_the_launch_file_replays_at_the_recordings_pace_and_leaves_out_what_is_damaged(
+    heard: list[Heard], tmp_path: Path
+) -> None:
+    damaged = [
+        replace(one, data=one.data[:-100]) if number == 2 else one
+        for number, one in enumerate(one for one in heard if one.topic == COLOUR_TOPIC)
+    ]
+    others = [one for one in heard if one.topic != COLOUR_TOPIC]
+    bag = write_bag(sorted([*damaged, *others], key=lambda one: one.received_ns), tmp_path / "bag")
+    report = tmp_path / "report.json"
+    code, output = launch_replay(
+        f"bag:={bag}", "mode:=realtime", "rate:=0.8", "commands:=false", f"report:={report}"
+    )
+    assert code == 0, output
+    numbers = json.loads(report.read_text())
+    assert numbers["frames"] >= COMMANDS - 1
+    assert numbers["traces"]["compared"] > 0, "some traces come at this pace, on any machine"
+    assert numbers["traces"]["equal"] == numbers["traces"]["compared"]
+    assert numbers["commands"]["compared"] == 0
+    assert any("1 message on /camera/camera/color/image_raw left out" in text for text in numbers["problems"])

@@ -1,7 +1,8 @@
 """How traces and commands computed again agree with those recorded.
 
 Traces belong together by the stamp of their image. The command that answers traces is the first recorded after them
-and before the next traces. Whatever finds no partner soon is counted and let go of, so that hours of recording fit.
+and before the next traces; where decisions are made at the recorded times again, commands belong together by their
+start. Whatever finds no partner soon is counted and let go of, so that hours of recording fit.
 """
 
 from __future__ import annotations
@@ -82,12 +83,16 @@ class Agreement:
 class Comparison:
     """Takes recorded and computed answers as a replay comes to them, in either order.
 
+    Args:
+        at_recorded_times: The computed commands were decided on at the times of the recorded ones.
+
     Attributes:
         traces: Agreement of the traces [m].
         commands: Agreement of the commands [rad].
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_recorded_times: bool = False) -> None:
+        self.at_recorded_times = at_recorded_times
         self.traces = Agreement()
         self.commands = Agreement()
         self._trace_partners = _Partners(self.traces, trace_difference)
@@ -101,6 +106,9 @@ class Comparison:
 
     def add_command(self, command: JointTrajectory, *, recorded: bool) -> None:
         """A command, recorded or computed again; one that answers no traces (a watchdog's, a stop) does not count."""
+        if self.at_recorded_times:
+            self._command_partners.add(decode_stamp(command.header.stamp), command, recorded)
+            return
         stamp_ns, self._answered_ns[recorded] = self._answered_ns[recorded], None
         if stamp_ns is not None:
             self._command_partners.add(stamp_ns, command, recorded)

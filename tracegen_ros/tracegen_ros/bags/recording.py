@@ -7,6 +7,7 @@ instruction, has the time of what was recorded just before it.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,6 +66,7 @@ class Role(StrEnum):
     TRACES = "traces"
     COMMANDS = "commands"
     FOLLOWER_STATE = "follower_state"
+    CORE_CALLS = "core_calls"
     OUTPUT = "output"
     """Whatever else the recorded run's nodes said."""
 
@@ -127,6 +129,22 @@ class Recording:
                 self._missing("camera intrinsics", Role.COLOUR_INFO) + ", or give the intrinsics there"
             )
         self._joint_names: dict[str, str] = dict(self.topic_map.joint_names)
+        self._damaged: Counter[str] = Counter()
+        self._first_damage: dict[str, str] = {}
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the bag, as far as it has been read, and how many of its messages were left out."""
+        damaged = (
+            f"{count} message{'s' if count > 1 else ''} on {topic} left out; the first: {self._first_damage[topic]}"
+            for topic, count in self._damaged.items()
+        )
+        return (*self.bag.problems, *damaged)
+
+    def leave_out(self, message: RecordedMessage, error: BagError | MessageError) -> None:
+        """Count a message that cannot be used; ``problems`` tells."""
+        self._damaged[message.topic] += 1
+        self._first_damage.setdefault(message.topic, str(error))
 
     @property
     def roles(self) -> dict[str, Role]:
@@ -155,7 +173,12 @@ class Recording:
         topic = self.topic_of(Role.TF_STATIC)
         found: dict[str, TransformStamped] = {}
         for recorded in () if topic is None else self.bag.messages([topic]):
-            found |= {transform.child_frame_id: transform for transform in recorded.message().transforms}
+            try:
+                transforms = recorded.message().transforms
+            except BagError as error:
+                self.leave_out(recorded, error)
+                continue
+            found |= {transform.child_frame_id: transform for transform in transforms}
         return list(found.values())
 
     def camera_transform(self, camera_frame: str) -> TransformStamped | None:
@@ -174,7 +197,11 @@ class Recording:
             role = self._roles[message.topic]
             if role is Role.TF_STATIC:
                 continue
-            stamp_ns = stamp_of(message) if role in _STAMPED else None
+            try:
+                stamp_ns = stamp_of(message) if role in _STAMPED else None
+            except BagError as error:
+                self.leave_out(message, error)
+                continue
             if stamp_ns is not None and (time_ns is None or not 0 < time_ns - stamp_ns < CLOCK_SET_BACK_NS):
                 time_ns = stamp_ns
             if time_ns is None:
@@ -206,7 +233,7 @@ class Recording:
         """The message as the nodes expect it, or its bytes where it is that already.
 
         Raises:
-            BagError: It cannot be decoded.
+            BagError: It cannot be decoded: no node is to trip over it.
         """
         message = entry.message
         try:
@@ -221,7 +248,27 @@ class Recording:
                 return states
         except MessageError as error:
             raise BagError(f"the message on {message.topic} at {message.received_ns} ns: {error}") from error
+        message.message()
         return message.data
+
+    def first_info(self, role: Role) -> RecordedMessage | None:
+        """The first intrinsics of the recording, which hold from its beginning; None where it has none."""
+        topic = self.topic_of(role)
+        return next(iter(self.bag.messages([topic])), None) if topic else None
+
+    def camera_frame(self) -> str:
+        """Frame of the colour images.
+
+        Raises:
+            BagError: There is no colour image that can be read.
+        """
+        topic = self.topic_of(Role.COLOUR)
+        for message in self.bag.messages([topic] if topic else []):
+            try:
+                return str(message.message().header.frame_id)
+            except BagError as error:
+                self.leave_out(message, error)
+        raise BagError(f"{self.bag.path} has no colour image that can be read; {'; '.join(self.problems)}")
 
     def decoded(self, entry: Entry) -> Any:
         """The live message of ``entry``, decoded.

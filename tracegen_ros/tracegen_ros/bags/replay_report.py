@@ -40,6 +40,9 @@ class Task:
 class ReplayReport:
     """Filled while a bag is replayed.
 
+    Args:
+        at_recorded_times: Decisions are made at the recorded times, with the inputs of then.
+
     Attributes:
         tasks: In order; the first has no instruction.
         comparison: Of answers to the same images under the same instruction.
@@ -47,9 +50,9 @@ class ReplayReport:
         unanswered: (stamp [ns], reason) of frames that no traces came for, or no command.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, at_recorded_times: bool = False) -> None:
         self.tasks = [Task("", typed=False)]
-        self.comparison = Comparison()
+        self.comparison = Comparison(at_recorded_times=at_recorded_times)
         self.frames = 0
         self.unanswered: list[tuple[int, str]] = []
 
@@ -69,6 +72,7 @@ class ReplayReport:
             "frames": self.frames,
             "traces": self.comparison.traces.summary(),
             "commands": self.comparison.commands.summary(),
+            "at_recorded_times": self.comparison.at_recorded_times,
             "unanswered": [{"stamp_ns": stamp_ns, "reason": reason} for stamp_ns, reason in self.unanswered],
             "tasks": [asdict(task) for task in self.tasks if task.instruction],
         }

@@ -50,6 +50,7 @@ class TopicMap:
         traces: Traces that were predicted.
         commands: Joint trajectories that were sent.
         follower_state: The follower's states, with reasons.
+        core_calls: With what the follower called its motion core.
         tf: Moving transforms.
         tf_static: Fixed transforms, the camera's pose among them.
         clock: Simulated time.
@@ -71,6 +72,7 @@ class TopicMap:
     traces: str = "/tracegen/traces"
     commands: str = "/joint_trajectory_controller/joint_trajectory"
     follower_state: str = "/trace_follower/state"
+    core_calls: str = "/trace_follower/core_calls"
     tf: str = "/tf"
     tf_static: str = "/tf_static"
     clock: str = "/clock"

@@ -49,6 +49,7 @@ from tracegen_ros.instruction import InstructionTextError, clean_instruction
 from tracegen_ros.instruction_subscription import subscribe_to_instructions
 from tracegen_ros.messages import (
     Level,
+    MessageError,
     decode_diagnostics,
     decode_stamp,
     encode_header,
@@ -56,9 +57,10 @@ from tracegen_ros.messages import (
     nanoseconds_from,
     seconds_from,
 )
-from tracegen_ros.nodes.replay_parameters import LOCKSTEP, ReplayParameters
+from tracegen_ros.messages.core_calls import CallKind, CoreCall, decode_core_call, encode_core_call
+from tracegen_ros.nodes.replay_parameters import CALLS_TOPIC, LOCKSTEP, ReplayParameters
 from tracegen_ros.parameters import ParameterError, declare_parameters
-from tracegen_ros.qos import LATCHED, LATEST, SENSOR
+from tracegen_ros.qos import LATCHED, LATEST, LOGGED, SENSOR
 from tracegen_ros.spinning import EXIT_BAD_PARAMETER, EXIT_OK
 
 NAME = "replay"
@@ -72,6 +74,12 @@ REMINDER_PERIOD_S = 1.0
 
 GIVE_UP_S = 3.0
 """A frame that a node has been naming an error for so long [s of wall time] gets no answer."""
+
+CALL_TIMEOUT_S = 20.0
+"""A recorded call that cannot be made within this [s of wall time] is not made; the follower decides by itself."""
+
+MOST_DUE_CALLS = 30
+"""Recorded calls that may wait for their inputs."""
 
 TICK_S = 0.01
 """Between recorded messages the clock goes on in steps of this [s of wall time]."""
@@ -120,8 +128,8 @@ class ReplayNode(Node):
         try:
             topic_map = TopicMap.load(self._settings.map) if self._settings.map else TopicMap()
             self._recording = Recording(open_bag(self._settings.bag), topic_map)
-            self._infos = self._find_first_infos()
-            self._camera_frame = self._find_camera_frame()
+            self._camera_frame = self._recording.camera_frame()
+            infos = {role: self._recording.first_info(role) for role in (Role.COLOUR_INFO, Role.DEPTH_INFO)}
             self._statics = self._recording.static_transforms()
             typed = clean_instruction(self._settings.instruction)
         except (BagError, TopicMapError, InstructionTextError) as error:
@@ -131,7 +139,18 @@ class ReplayNode(Node):
             raise ParameterError(
                 f"no commands can be computed: {reason}; commands:=false replays the traces alone"
             )
-        self.report = ReplayReport()
+        self._infos = {role: info.data for role, info in infos.items() if info is not None}
+        self._repeats_calls = (
+            self._settings.commands
+            and self._settings.mode == LOCKSTEP
+            and not typed
+            and self._recording.topic_of(Role.CORE_CALLS) is not None
+        )
+        self._made: set[tuple[CallKind, int]] = set()
+        self._due_calls: deque[CoreCall] = deque()
+        self._answered: deque[int] = deque(maxlen=MOST_DUE_CALLS)
+        self._joints_said_ns = -1
+        self.report = ReplayReport(at_recorded_times=self._repeats_calls)
         self._typed: str | None = typed or None
         self._ledger = FrameLedger()
         self._executor = SingleThreadedExecutor()
@@ -157,10 +176,12 @@ class ReplayNode(Node):
         self._publish_on(_LIVE.colour_info, "sensor_msgs/msg/CameraInfo", Role.COLOUR_INFO)
         self._publish_on(_LIVE.tf_static, "tf2_msgs/msg/TFMessage", Role.TF_STATIC)
         self._publish_on(_LIVE.instruction, "std_msgs/msg/String", Role.INSTRUCTION)
+        self._publish_on(CALLS_TOPIC, "std_msgs/msg/String", Role.CORE_CALLS)
         self.create_subscription(PointCloud2, _LIVE.traces, self._on_traces, _QUEUE)
         self.create_subscription(JointTrajectory, settings.trajectory_topic, self._on_command, _QUEUE)
         self.create_subscription(String, _LIVE.follower_state, self._on_state, LATCHED)
         self.create_subscription(DiagnosticArray, _LIVE.diagnostics, self._on_diagnostics, _QUEUE)
+        self.create_subscription(String, _LIVE.core_calls, self._on_core_call, LOGGED)
         subscribe_to_instructions(self, _LIVE.instruction, self._on_instruction)
         self._gripper = ActionServer(self, GripperCommand, settings.gripper_action, self._on_gripper_goal)
 
@@ -178,26 +199,11 @@ class ReplayNode(Node):
             qos = LATCHED
         elif role in (Role.COLOUR, Role.COLOUR_INFO, Role.DEPTH, Role.DEPTH_INFO):
             qos = SENSOR
+        elif role is Role.CORE_CALLS:
+            qos = LOGGED
         elif role not in INPUTS:
             qos = LATEST
         self._publishers_by_topic[live_topic] = self.create_publisher(message_type, live_topic, qos)
-
-    def _find_first_infos(self) -> dict[Role, Any]:
-        """The first intrinsics of the recording, which hold from its beginning."""
-        found: dict[Role, Any] = {}
-        for role in (Role.COLOUR_INFO, Role.DEPTH_INFO):
-            topic = self._recording.topic_of(role)
-            first = next(iter(self._recording.bag.messages([topic])), None) if topic else None
-            if first is not None:
-                found[role] = first.data
-        return found
-
-    def _find_camera_frame(self) -> str:
-        topic = self._recording.topic_of(Role.COLOUR)
-        first = next(iter(self._recording.bag.messages([topic] if topic else [])), None)
-        if first is None:
-            raise BagError(f"{self._settings.bag} holds no colour images")
-        return str(first.message().header.frame_id)
 
     # The replay
 
@@ -208,7 +214,7 @@ class ReplayNode(Node):
             ReplayError: A node does not answer at all.
             BagError: A message of the bag that is needed cannot be read.
         """
-        for problem in self._recording.bag.problems:
+        for problem in self._recording.problems:
             self.get_logger().warning(f"bag: {problem}")
         self._wait_for_listeners()
         self._refuse_company()
@@ -221,8 +227,6 @@ class ReplayNode(Node):
             if not self._settings.loop:
                 break
             self.get_logger().info(f"pass {self._passes} is over: {self.report.frames} frames so far")
-        for problem in self._recording.bag.problems:
-            self.get_logger().warning(f"bag: {problem}")
 
     def _play_once(self) -> None:
         entries = self._recording.entries()
@@ -233,6 +237,8 @@ class ReplayNode(Node):
         self._say_statics()
         recorded = self._recording.topic_map.instruction_text or ""
         self._instruct(recorded if self._typed is None else self._typed)
+        if self._repeats_calls:
+            self._have_called(CoreCall(0, CallKind.BEGIN))
         if self._settings.mode == LOCKSTEP:
             self._play_in_lockstep()
         else:
@@ -245,11 +251,13 @@ class ReplayNode(Node):
             for entry in step.before:
                 self._say(entry)
                 self._settle()
+                self._settle_calls()
             if step.frame is not None:
                 if self._settings.rate > 0.0:
                     self._keep_pace(step.frame.colour.time_ns, self._settings.rate)
                 self._show(step.frame)
                 self._settle()
+                self._settle_calls()
             self._executor.spin_once(timeout_sec=0.0)
 
     def _play_in_realtime(self) -> None:
@@ -265,19 +273,72 @@ class ReplayNode(Node):
 
     # What is said
 
-    def _say(self, entry: Entry) -> None:
-        """Publish one recorded message."""
+    def _say(self, entry: Entry) -> bool:
+        """Publish one recorded message; False where it is damaged."""
+        try:
+            self._publish(entry)
+        except (BagError, MessageError) as error:
+            self._recording.leave_out(entry.message, error)
+            return False
+        return True
+
+    def _publish(self, entry: Entry) -> None:
+        live = self._recording.live_message(entry)
         if entry.role is Role.INSTRUCTION:
             if self._typed is None:
                 self._instruct(entry.message.message().data)
             return
         if entry.role in (Role.COLOUR_INFO, Role.DEPTH_INFO):
             self._infos[entry.role] = entry.message.data
+        if entry.role is Role.CORE_CALLS:
+            if self._repeats_calls:
+                self._have_called(decode_core_call(entry.message.message()))
+            return
         if entry.role not in INPUTS:
             self._take_note(entry)
         publisher = self._publishers_by_topic.get(self._recording.live_topic(entry))
         if publisher is not None:
-            publisher.publish(self._recording.live_message(entry))
+            publisher.publish(live)
+        if entry.role is Role.JOINT_STATES and entry.stamp_ns is not None:
+            self._joints_said_ns = entry.stamp_ns
+
+    def _have_called(self, call: CoreCall) -> None:
+        """Have the follower make a call of the recorded run, as soon as its inputs have been said."""
+        if call.kind is CallKind.BEGIN:
+            self._due_calls.clear()
+            self._made.clear()
+        self._publishers_by_topic[CALLS_TOPIC].publish(encode_core_call(call))
+        if call.kind is CallKind.BEGIN:
+            self._wait_for_call(call)
+        elif call.kind is CallKind.UPDATE:
+            self._due_calls.append(call)
+            if len(self._due_calls) > MOST_DUE_CALLS:
+                self._stop_repeating(f"the call of {self._due_calls[0].now_ns} ns lacks an input")
+
+    def _settle_calls(self) -> None:
+        """Wait until the calls are made whose inputs have all been said."""
+        while self._repeats_calls and self._due_calls:
+            call = self._due_calls[0]
+            lacks_traces = call.traces_ns is not None and call.traces_ns not in self._answered
+            if lacks_traces or (call.joints_ns is not None and call.joints_ns > self._joints_said_ns):
+                return
+            self._due_calls.popleft()
+            self._wait_for_call(call)
+
+    def _wait_for_call(self, call: CoreCall) -> None:
+        ends_s = time.monotonic() + CALL_TIMEOUT_S
+        while self._repeats_calls and (call.kind, call.number) not in self._made:
+            if time.monotonic() > ends_s:
+                self._stop_repeating(f"the follower lacks an input of the call of {call.now_ns} ns")
+            self._executor.spin_once(timeout_sec=0.02)
+        self._made.discard((call.kind, call.number))
+
+    def _stop_repeating(self, reason: str) -> None:
+        """From now on the follower decides by itself."""
+        if self._repeats_calls:
+            self._repeats_calls = self.report.comparison.at_recorded_times = False
+            self.get_logger().warning(f"commands are decided on anew from here on: {reason}")
+            self._publishers_by_topic[CALLS_TOPIC].publish(encode_core_call(CoreCall(0, CallKind.END)))
 
     def _take_note(self, entry: Entry) -> None:
         """Of what the recorded run's own nodes said."""
@@ -359,13 +420,14 @@ class ReplayNode(Node):
         self._shown, self._traces, self._command = frame, None, None
         self._note_frame()
         self._ledger.show(frame.stamp_ns)
-        self._publish_frame(frame)
+        if not self._publish_frame(frame):
+            self._ledger.settle()
 
-    def _publish_frame(self, frame: Frame) -> None:
+    def _publish_frame(self, frame: Frame) -> bool:
+        """Show a frame; False where an image of it is damaged."""
         self._tell_time(frame.stamp_ns)
         self._say_infos(frame.stamp_ns)
-        self._say(frame.depth)
-        self._say(frame.colour)
+        return self._say(frame.depth) and self._say(frame.colour)
 
     def _settle(self) -> None:
         """Wait for the answer that is owed, if one is."""
@@ -373,6 +435,8 @@ class ReplayNode(Node):
             return
         reason = self._wait_for_answer()
         frame, traces = self._shown, self._traces
+        if frame is not None and traces is not None:
+            self._answered.append(frame.stamp_ns)
         self._ledger.settle()
         if frame is None:
             return
@@ -381,7 +445,7 @@ class ReplayNode(Node):
             self.get_logger().warning(f"no answer to the frame of {frame.stamp_ns} ns: {reason}")
         if traces is not None and self._typed is None:
             self.report.comparison.add_traces(traces, recorded=False)
-            if self._command is not None:
+            if self._command is not None and not self._repeats_calls:
                 self.report.comparison.add_command(self._command, recorded=False)
 
     def _wait_for_answer(self) -> str | None:
@@ -390,7 +454,7 @@ class ReplayNode(Node):
         shown, began_s = self._shown, time.monotonic()
         remind_s = began_s + REMINDER_PERIOD_S
         while self._ledger.owed_ns is not None:
-            wants_command = self._settings.commands and shown.joints_known
+            wants_command = self._settings.commands and shown.joints_known and not self._repeats_calls
             if self._traces is not None and (self._command is not None or not wants_command):
                 return None
             now_s = time.monotonic()
@@ -476,7 +540,7 @@ class ReplayNode(Node):
 
     def _on_command(self, command: JointTrajectory) -> None:
         self.report.task.commands += 1
-        if self._settings.mode != LOCKSTEP:
+        if self._settings.mode != LOCKSTEP or self._repeats_calls:
             if self._typed is None:
                 self.report.comparison.add_command(command, recorded=False)
         elif self._shown is not None and decode_stamp(command.header.stamp) >= self._shown.stamp_ns:
@@ -484,6 +548,14 @@ class ReplayNode(Node):
 
     def _on_state(self, state: String) -> None:
         self.report.task.states.append(state.data)
+
+    def _on_core_call(self, message: String) -> None:
+        try:
+            call = decode_core_call(message)
+            if call.kind in (CallKind.BEGIN, CallKind.UPDATE):
+                self._made.add((call.kind, call.number))
+        except MessageError as error:
+            self.get_logger().warning(str(error))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for name in (TRACE_HEALTH, MOTION_HEALTH):
@@ -502,6 +574,7 @@ class ReplayNode(Node):
             self.get_logger().warning(str(error))
             self._typed = ""
         self._begin_task(self._typed)
+        self._stop_repeating("another instruction was given")
 
     def _on_gripper_goal(self, handle: ServerGoalHandle) -> GripperCommand.Result:
         """Gripper goals are taken note of; the fingers move as they were recorded."""
@@ -532,6 +605,11 @@ class ReplayNode(Node):
         return (
             self._publishers_by_topic[_LIVE.joint_states].get_subscription_count() >= 1
             and self.count_clients(f"{self._settings.gripper_action}/_action/send_goal") >= 1
+            and (
+                not self._repeats_calls
+                or self._publishers_by_topic[CALLS_TOPIC].get_subscription_count() >= 1
+            )
+            and (not self._repeats_calls or self.count_publishers(_LIVE.core_calls) >= 1)
         )
 
     def _refuse_company(self) -> None:
@@ -577,6 +655,8 @@ class ReplayNode(Node):
         """
         self.report.comparison.finish()
         took_s = time.monotonic() - self._began_s
+        for problem in self._recording.problems:
+            self.get_logger().warning(f"bag: {problem}")
         self.get_logger().info(f"{self.report.frames} frames in {took_s:.1f} s ({self._settings.mode})")
         for line in self.report.lines():
             self.get_logger().info(line)
@@ -587,7 +667,7 @@ class ReplayNode(Node):
             "mode": self._settings.mode,
             "passes": self._passes,
             "wall_s": took_s,
-            "problems": list(self._recording.bag.problems),
+            "problems": list(self._recording.problems),
             "model": {
                 key: value
                 for key, value in self._health[TRACE_HEALTH].values.items()

@@ -10,8 +10,9 @@ LOCKSTEP = "lockstep"
 REALTIME = "realtime"
 
 TRAJECTORY_TOPIC = "/replay/joint_trajectory_controller/joint_trajectory"
+CALLS_TOPIC = "/replay/core_calls"
 GRIPPER_ACTION = "/replay/fr3_gripper/gripper_action"
-"""Where a replay's commands go: no robot listens there."""
+"""Where a replay's commands go, which no robot listens to, and where it says what a recorded run decided on."""
 
 
 @dataclass(frozen=True)

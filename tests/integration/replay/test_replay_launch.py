@@ -1,0 +1,48 @@
+"""What cannot be replayed is refused before any node starts, with what was expected and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.unit.tracegen_ros.bags.made_bags import write_bag
+
+DEADLINE_S = 90.0
+
+
+def launch_replay(*arguments: str) -> tuple[int, str]:
+    """Exit code and output of the replay's launch file; what it started is gone afterwards."""
+    ros2 = shutil.which("ros2")
+    assert ros2 is not None, "ros2 is not on the path; source scripts/env.sh"
+    process = subprocess.Popen(
+        [ros2, "launch", "tracegen_ros", "replay.launch.py", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return process.returncode, output
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda folder: folder / "nothing", "there is no bag at"),
+        (lambda folder: write_bag(folder / "bag"), "has no colour images on /camera/camera/color/image_raw"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused_with_a_reason(make, words: str, tmp_path: Path) -> None:
+    code, output = launch_replay(f"bag:={make(tmp_path)}")
+    assert code != 0
+    assert words in output
+    assert "process started" not in output
+    assert "Traceback" not in output
