@@ -14,6 +14,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
 endif
 EPISODES ?= 50
+BAG ?= outputs/demo/bag
 ARGS ?=
 CMD ?=
 RUN := source scripts/env.sh &&
@@ -38,12 +39,18 @@ PACKAGES := tracegen_ros ik_controller ros2_ws/src/fr3_driver ros2_ws/src/fr3_si
 WORKSPACE := ros2_ws/install/.stamps/workspace-$(shell scripts/fingerprint_workspace.sh $(PACKAGES) | cut -c1-12)
 
 ##@ Use it
-.PHONY: setup demo shell
+.PHONY: setup demo replay eval-bag shell
 setup: $(WORKSPACE) ## Set up everything that running needs: system packages, Python, ROS 2, the workspace
 	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Ready. ROS 2: $(ROS). Try: make demo or make shell",:)
 
 demo: setup ## Show the robot doing what a few sentences say; leaves a video and a summary. ARGS=...
 	$(RUN) python -m tests.closed_loop.demo $(ARGS)
+
+replay: setup ## Play a recording through the live nodes and compare; nothing moves: BAG=outputs/demo/bag ARGS=...
+	scripts/with_own_domain.sh ros2 launch tracegen_ros replay.launch.py bag:=$(BAG) $(ARGS)
+
+eval-bag: setup ## Write a report on how good the traces on a recording are: BAG=outputs/demo/bag ARGS=...
+	$(RUN) tracegen-eval-bag $(BAG) $(ARGS)
 
 shell: setup ## Open a shell in which `ros2 ...` works; CMD='ros2 topic list' runs one command instead
 	@scripts/shell.sh $(if $(CMD),'$(subst ','\'',$(value CMD))')
