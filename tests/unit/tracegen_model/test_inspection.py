@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from tracegen_model import cli
-from tracegen_model.data.inspection import draw_samples, inspect_folders, summarise
+from tracegen_model.data.inspection import inspect_folders
+from tracegen_model.data.inspection_sheets import draw_samples
+from tracegen_model.data.inspection_summary import summarise
 from tracegen_model.data.synthetic_episodes import SyntheticSizes, write_synthetic_episodes
 
 from .test_dataset import write_forge_episode

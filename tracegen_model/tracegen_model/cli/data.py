@@ -65,7 +65,9 @@ def _add_synthesise(parts: argparse._SubParsersAction) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from tracegen_model.data.inspection import draw_samples, inspect_folders, summarise
+    from tracegen_model.data.inspection import inspect_folders
+    from tracegen_model.data.inspection_sheets import draw_samples
+    from tracegen_model.data.inspection_summary import summarise
 
     episodes = inspect_folders(options.folders, options.jobs)
     summary = summarise(options.folders, episodes)
