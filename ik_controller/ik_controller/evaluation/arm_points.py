@@ -11,11 +11,14 @@ from ik_controller.evaluation.recording import FloatArray
 from ik_controller.link_poses import LinkPoses
 from ik_controller.resources import resource_path
 
-LINK_RADIUS_M = 0.11
-"""The arm's links lie within this of the line between their joints [m]."""
+SHOULDER_RADIUS_M = 0.20
+"""The first of the links below lies within this of its line [m] ..."""
 
-WRIST_RADIUS_M = 0.075
-"""The last one is thinner [m], and what the fingers hold begins below it."""
+LINK_RADIUS_M = 0.14
+"""... the others within this ..."""
+
+WRIST_RADIUS_M = 0.095
+"""... and the last within this, and not beyond the flange: what the fingers hold begins there."""
 
 LINK_NAMES = tuple(f"fr3_link{number}" for number in range(2, 9))
 """Links whose frames are the corners of that line; the base stands on the table and does not move."""
@@ -42,7 +45,8 @@ class ArmShape:
         square = np.maximum(np.square(along).sum(axis=1), 1e-12)
         offset = points_in_base[:, None] - starts
         share = np.clip((offset * along).sum(axis=-1) / square, 0.0, 1.0)
-        distance = np.linalg.norm(offset - share[..., None] * along, axis=-1)
+        distance = np.nan_to_num(np.linalg.norm(offset - share[..., None] * along, axis=-1), nan=np.inf)
+        distance[share[:, -1] >= 1.0, -1] = np.inf
         radius = np.full(len(along), LINK_RADIUS_M)
-        radius[-1] = WRIST_RADIUS_M
-        return np.asarray((np.nan_to_num(distance, nan=np.inf) <= radius).any(axis=1))
+        radius[0], radius[-1] = SHOULDER_RADIUS_M, WRIST_RADIUS_M
+        return np.asarray((distance <= radius).any(axis=1))

@@ -5,7 +5,8 @@ bit. A point that leaves is followed by a tracker and lifted by the depth image;
 looked for where the hand would have carried it, and where it was seen last, and found there if depth and colour agree.
 A place is believed where
 
-- the surface there is nearer than in the first image: where a thing arrives, the camera sees less far;
+- the surface there is nearer than in the first image: where a thing arrives, the camera sees less far; or its texture
+  is the point's and was not there before;
 - it is no farther from the last place than the hand can have carried it, and within the robot's reach;
 - it does not lie on the robot.
 
@@ -147,7 +148,7 @@ def scene_paths(
     moving = np.zeros(len(pixels), bool)
     for number in range(1, len(frames)):
         frame, pose, tracked = frames[number], poses[number], tracks.pixels[number]
-        change = np.abs(_patches(frame.colour, pixels, config.patch_px) - first_patch).mean(axis=(1, 2))
+        change = _change(frame.colour, pixels, first_patch, config.patch_px)
         shift = np.linalg.norm(tracked - pixels, axis=1)
         beside_hand = _beside_hand(pixels, camera, hand, pose, config)
         unmoved = ~tracks.found[number] | (shift <= config.still_px) | beside_hand | ~in_reach
@@ -168,13 +169,14 @@ def scene_paths(
             believed = possible & measured & in_reach & ~still[number] & ~followed[number]
             believed &= frame.time_s - last_s <= config.lost_s
             believed &= np.linalg.norm(guess - last, axis=1) <= travelled + config.carried_slack_m + tolerance
-            believed &= np.isnan(before) | (before - guess[:, 2] > tolerance)
+            alike = _change(frame.colour, at, first_patch, config.patch_px) <= config.still_colour
+            before_there = _change(frames[0].colour, at, first_patch, config.patch_px)
+            arrived = np.isnan(before) | (before - guess[:, 2] > tolerance)
+            believed &= arrived | (alike & (before_there > 2.0 * config.still_colour))
             believed &= signed_distance(in_base, pose.hand_in_base, boxes) > SURE_MARGIN
             believed &= ~arm.holds(in_base, pose.joints)
             if guess is not seen_there:
-                patches = _patches(frame.colour, at, config.patch_px)
-                believed &= np.abs(patches - first_patch).mean(axis=(1, 2)) <= config.still_colour
-                believed &= np.abs(surface[:, 2] - guess[:, 2]) <= tolerance
+                believed &= alike & (np.abs(surface[:, 2] - guess[:, 2]) <= tolerance)
             places[number, believed] = guess[believed]
             followed[number] |= believed
         new = followed[number]
@@ -215,7 +217,7 @@ def _smoothed_depths(depths: FloatArray, known: NDArray[np.bool_], frames: int) 
     """(F, N) medians of the known ``depths`` around each, over at most ``frames``, as many before it as after it."""
     out = np.full(depths.shape, np.nan)
     out[known] = depths[known]
-    for half in range(1, frames // 2 + 1):
+    for half in range(1, min(frames, len(depths) - 1) // 2 + 1):
         inside = np.zeros(depths.shape, bool)
         windows = np.lib.stride_tricks.sliding_window_view(known, 2 * half + 1, axis=0)
         inside[half : len(depths) - half] = windows.all(axis=-1)
@@ -233,6 +235,13 @@ def _patches(image: NDArray[np.uint8], pixels: FloatArray, half: int) -> NDArray
     u = np.clip(places[..., 0], 0, image.shape[1] - 1)
     v = np.clip(places[..., 1], 0, image.shape[0] - 1)
     return image[v, u].astype(np.float32)
+
+
+def _change(
+    image: NDArray[np.uint8], pixels: FloatArray, patches: NDArray[np.float32], half: int
+) -> FloatArray:
+    """(N,) mean difference of the patches around ``pixels`` (N, 2) from ``patches`` [grey levels]."""
+    return np.abs(_patches(image, pixels, half) - patches).mean(axis=(1, 2), dtype=np.float64)
 
 
 def _beside_hand(

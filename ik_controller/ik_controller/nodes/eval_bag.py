@@ -72,7 +72,6 @@ BAD_INPUT = (
     RecordingError,
     ThresholdError,
     TopicMapError,
-    ValueError,
 )
 """What bad input raises; each says what was expected."""
 
@@ -87,8 +86,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
     """Everything that the command line asks for, but for writing it down.
 
     Raises:
-        BagError: A bag cannot be evaluated.
-        ValueError: Other bad input, see ``BAD_INPUT``.
+        BagError: A bag cannot be evaluated; and the rest of ``BAD_INPUT``.
     """
     thresholds = [Threshold.parse(text) for text in arguments.require]
     config = WindowConfig(arguments.every, arguments.horizon)
@@ -280,7 +278,10 @@ def _load(texts: Sequence[str]) -> list[_Network]:
     networks = []
     for text in texts:
         checkpoint, options = parse_model(text)
-        predictor = TracePredictor(checkpoint, **options)
+        try:
+            predictor = TracePredictor(checkpoint, **options)
+        except ValueError as error:
+            raise ModelOptionError(f"--model {text}: {error}") from error
         predictor.warm_up()
         name = ",".join([Path(checkpoint).name, *text.split(",")[1:]])
         taken = {network.name for network in networks} | {RECORDED}
