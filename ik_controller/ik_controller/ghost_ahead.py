@@ -42,12 +42,15 @@ class GhostAhead:
             self._robot_width = width
 
     def propose(self, command: TrajectoryCommand, now_s: float) -> None:
-        """Take note of a trajectory that the robot was just sent; the short time until it starts is left out.
+        """Take note of a trajectory that the robot was just sent.
+
+        One that starts later than the ghost can see is taken to start there: its clock is another one.
 
         Raises:
             CommandError: The arm's controller would refuse it.
         """
-        self._motion = play(command, self._limits, now_s)
+        start_s = float(np.clip(command.start_s, now_s, now_s + self._ahead_s))
+        self._motion = play(command, self._limits, start_s)
         self.plans_played += 1
 
     def positions(self, now_s: float) -> FloatArray:

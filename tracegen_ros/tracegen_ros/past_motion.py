@@ -56,7 +56,7 @@ class PastMotion:
             return
         height, width = rgb.shape[:2]
         scale = min(1.0, _WORKING_WIDTH / width)
-        size = (round(width * scale), round(height * scale))
+        size = (round(width * scale), max(round(height * scale), 1))
         grey = cv2.cvtColor(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
         if self._grey is not None and (
             grey.shape != self._grey.shape

@@ -9,7 +9,7 @@ description for RViz. The robot itself is only listened to.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from control_msgs.action import GripperCommand
@@ -124,7 +124,10 @@ class GhostNode(Node):
 
     def _on_trajectory(self, message: JointTrajectory) -> None:
         try:
-            self._ghost.propose(decode_trajectory_command(message, self._arm_joints), self._now_s())
+            now_s = self._now_s()
+            command = decode_trajectory_command(message, self._arm_joints)
+            since_epoch_s = command.start_s - seconds_from(self._epoch_ns or 0)
+            self._ghost.propose(replace(command, start_s=since_epoch_s), now_s)
         except (CommandError, MessageError) as error:
             self._refused += 1
             self.get_logger().warning(f"the robot would refuse this trajectory: {error}")

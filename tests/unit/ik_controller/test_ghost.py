@@ -32,9 +32,11 @@ def ghost() -> Ghost:
     return ghost
 
 
-def plan(to: float, begin: float = 0.0, duration_s: float = 1.0) -> TrajectoryCommand:
+def plan(to: float, begin: float = 0.0, duration_s: float = 1.0, start_s: float = 1e6) -> TrajectoryCommand:
     rest = np.zeros((2, 2))
-    return TrajectoryCommand(1e6, np.array([0.0, duration_s]), np.array([[begin] * 2, [to] * 2]), rest, rest)
+    return TrajectoryCommand(
+        start_s, np.array([0.0, duration_s]), np.array([[begin] * 2, [to] * 2]), rest, rest
+    )
 
 
 def test_without_plans_it_is_where_the_robot_is(ghost: Ghost) -> None:
@@ -92,16 +94,19 @@ def test_the_ghost_ahead_is_where_the_newest_trajectory_leads_a_moment_later() -
     ghost.observe(ROBOT, 0.08)
     assert ghost.positions(9.0).tolist() == ROBOT.tolist()
     assert not ghost.playing
-    ghost.propose(plan(0.5), 10.0)
+    ghost.propose(plan(0.5, start_s=0.0), 10.0)
     halfway = ghost.positions(10.0)
     assert halfway == pytest.approx([0.25, 0.25], abs=1e-6)
     assert ghost.positions(10.5) == pytest.approx([0.5, 0.5])
-    ghost.propose(plan(-0.5, begin=0.25), 10.6)
-    assert ghost.positions(11.1) == pytest.approx([-0.5, -0.5])
+    ghost.propose(plan(-0.5, begin=0.25, start_s=10.8), 10.6)
+    assert ghost.positions(10.8) == pytest.approx([-0.125, -0.125], abs=1e-6)
+    assert ghost.positions(11.3) == pytest.approx([-0.5, -0.5])
     assert ghost.plans_played == 2 and ghost.playing
-    assert ghost.width(11.1) == 0.08
-    assert ghost.positions(11.6 + 1.1 * LINGER_S).tolist() == ROBOT.tolist()
+    assert ghost.width(11.3) == 0.08
+    assert ghost.positions(11.8 + 1.1 * LINGER_S).tolist() == ROBOT.tolist()
     assert not ghost.playing
+    ghost.propose(plan(0.5, start_s=1e6), 14.0)
+    assert ghost.positions(14.5) == pytest.approx([0.25, 0.25], abs=1e-6), "a start of another clock"
     with pytest.raises(CommandError, match="range"):
         ghost.propose(plan(1.5), 20.0)
     assert ghost.positions(20.0).tolist() == ROBOT.tolist()
