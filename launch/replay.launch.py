@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -25,6 +26,7 @@ from launch.actions import (
 from launch.events import Shutdown
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import Node
 
 from tracegen_model.runtime.engines import BEST_ENGINE, BEST_PRECISION, ENGINES
 from tracegen_ros.bags.bag_reader import open_bag
@@ -88,7 +90,7 @@ ARGUMENTS = [
         description="Compute commands too; auto: where the bag has joint states and a camera pose",
     ),
     DeclareLaunchArgument(
-        "viz", default_value="none", choices=["none", "rviz"], description="What shows the traces"
+        "viz", default_value="none", choices=["none", "rviz", "web"], description="What shows the traces"
     ),
     DeclareLaunchArgument(
         "report", default_value="", description="JSON file for the numbers that are printed at the end"
@@ -141,6 +143,13 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     # Nodes have working folders of their own; relative paths are the user's.
     for name in ("bag", "map", "report", "parameters"):
         chosen[name] = str(Path(chosen[name]).absolute()) if chosen[name] else ""
+    if chosen["viz"] == "rviz":
+        try:
+            get_package_share_directory("rviz2")
+        except PackageNotFoundError as error:
+            raise LaunchError(
+                "viz:=rviz needs RViz, and no package rviz2 is found; install ros-jazzy-rviz2, or use viz:=web"
+            ) from error
     recorded, lack = examine(chosen)
     commands = lack is None if chosen["commands"] == "auto" else chosen["commands"] == "true"
     if commands and lack is not None:
@@ -199,12 +208,17 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         [
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(Path(__file__).with_name("rviz.launch.py"))),
-                launch_arguments={"use_sim_time": "True"}.items(),
+                launch_arguments={"use_sim_time": "True", "trajectory_topic": TRAJECTORY_TOPIC}.items(),
             )
         ]
         if chosen["viz"] == "rviz"
         else []
     )
+    if chosen["viz"] == "web":
+        # Not required: what only watches may end without ending the rest.
+        viewer = [
+            Node(package="tracegen_ros", executable="web_viewer_node", parameters=[*files], output="screen")
+        ]
     return [trace_node, markers_node, *([follower_node] if commands else []), bring_up, *viewer]
 
 

@@ -117,5 +117,5 @@ def _agreement(name: str, agreement: Agreement, scale: float, unit: str) -> str:
     if agreement.only_recorded:
         words += f"; {agreement.only_recorded} only recorded"
     if agreement.only_computed:
-        words += f"; {agreement.only_computed} only computed, to frames that the recorded run skipped"
+        words += f"; {agreement.only_computed} only computed"
     return words

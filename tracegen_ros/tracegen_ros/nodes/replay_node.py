@@ -307,6 +307,8 @@ class ReplayNode(Node):
         if call.kind is CallKind.BEGIN:
             self._due_calls.clear()
             self._made.clear()
+            self._answered.clear()
+            self._joints_said_ns = -1
         self._publishers_by_topic[CALLS_TOPIC].publish(encode_core_call(call))
         if call.kind is CallKind.BEGIN:
             self._wait_for_call(call)
