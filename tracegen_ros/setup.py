@@ -44,6 +44,7 @@ setup(
             "calibrate_camera = tracegen_ros.nodes.calibrate_camera:main",
             "instruct = tracegen_ros.nodes.instruct:main",
             "record = tracegen_ros.nodes.record_node:main",
+            "bag_info = tracegen_ros.nodes.bag_info:main",
         ]
     },
 )

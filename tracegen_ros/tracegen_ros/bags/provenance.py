@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from rclpy.utilities import get_rmw_implementation_identifier
 
 _PACKAGES = ("numpy", "onnxruntime", "mcap", "opencv-python-headless", "pin", "mujoco")
 _GIT_S = 5.0
@@ -30,7 +31,7 @@ def software_provenance() -> dict[str, Any]:
         "software": {
             "python": platform.python_version(),
             "ros_distro": os.environ.get("ROS_DISTRO", ""),
-            "rmw": os.environ.get("RMW_IMPLEMENTATION", ""),
+            "rmw": get_rmw_implementation_identifier(),
             "machine": platform.machine(),
             "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         },

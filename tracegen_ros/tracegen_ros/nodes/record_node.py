@@ -6,6 +6,7 @@ ros2 run tracegen_ros record my_run --ros-args -p compress_colour:=jpeg
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -235,4 +236,6 @@ def main() -> None:
         arguments = ros_arguments(sys.argv[1:])
     except ParameterError as error:
         sys.exit(f"record: {error}")
+    # Ctrl-C ends the spinning through ROS alone: an exception in the middle of taking messages would lose some.
+    signal.signal(signal.SIGINT, lambda *_: None)
     sys.exit(run_node(RecordNode, arguments))
