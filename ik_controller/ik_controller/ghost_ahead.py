@@ -15,6 +15,9 @@ from ik_controller.trajectory_executor import TrajectoryCommand, TrajectoryExecu
 
 FloatArray = NDArray[np.float64]
 
+OLDEST_START_S = 2.0
+"""A trajectory is not sent later than this after its start [s]; an older start is one of another clock."""
+
 
 class GhostAhead:
     """Looks ahead on commands; all times are those of one clock, in seconds.
@@ -44,13 +47,13 @@ class GhostAhead:
     def propose(self, command: TrajectoryCommand, now_s: float) -> None:
         """Take note of a trajectory that the robot was just sent.
 
-        One that starts later than the ghost can see is taken to start there: its clock is another one.
+        One that says no start, or one of another clock, is taken to start now.
 
         Raises:
             CommandError: The arm's controller would refuse it.
         """
-        start_s = float(np.clip(command.start_s, now_s, now_s + self._ahead_s))
-        self._motion = play(command, self._limits, start_s)
+        same_clock = -OLDEST_START_S <= command.start_s - now_s <= self._ahead_s
+        self._motion = play(command, self._limits, command.start_s if same_clock else now_s)
         self.plans_played += 1
 
     def positions(self, now_s: float) -> FloatArray:

@@ -105,8 +105,10 @@ def test_the_ghost_ahead_is_where_the_newest_trajectory_leads_a_moment_later() -
     assert ghost.width(11.3) == 0.08
     assert ghost.positions(11.8 + 1.1 * LINGER_S).tolist() == ROBOT.tolist()
     assert not ghost.playing
-    ghost.propose(plan(0.5, start_s=1e6), 14.0)
-    assert ghost.positions(14.5) == pytest.approx([0.25, 0.25], abs=1e-6), "a start of another clock"
+    ghost.propose(plan(0.5, start_s=13.9), 14.0)
+    assert ghost.positions(13.9) == pytest.approx([0.25, 0.25], abs=1e-6), "sent late"
+    ghost.propose(plan(0.5, start_s=1e6), 15.0)
+    assert ghost.positions(15.0) == pytest.approx([0.25, 0.25], abs=1e-6), "a start of another clock"
     with pytest.raises(CommandError, match="range"):
         ghost.propose(plan(1.5), 20.0)
     assert ghost.positions(20.0).tolist() == ROBOT.tolist()
