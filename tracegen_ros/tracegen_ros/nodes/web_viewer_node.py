@@ -456,7 +456,7 @@ class WebViewerNode(Node):
     def _show_now(self, now_s: float) -> None:
         self._page.draw_camera(self._picture, self._intrinsics, self._camera_in_base)
         self._page.draw_traces(self._traces, self._hand_path)
-        self._page.draw_moment_label("<small>live</small>")
+        self._page.draw_moment_label("now")
         if self._history.due(now_s):
             self._history.add(
                 Moment(now_s, self._traces, dict(self._joints), self._jpeg(), self._state, self._hand_path)

@@ -153,12 +153,20 @@ def state_html(text: str, enabled: bool | None, task: str) -> str:
     told = f"“{html.escape(task)}”" if task else "no instruction"
     return (
         f"<div data-follower-state='{word or 'UNKNOWN'}' style='border-left:5px solid {colour};padding:6px 12px;"
-        "margin:2px 0;font:14px/1.45 system-ui;border-radius:4px;background:color-mix(in srgb,"
+        "margin:4px 10px;font:14px/1.45 system-ui;border-radius:4px;background:color-mix(in srgb,"
         f"{colour} 12%, transparent)'><div style='display:flex;justify-content:space-between'>"
         f"<b style='color:{colour};letter-spacing:.04em'>{word or 'NOT THERE'}</b>"
         f"<span style='opacity:.65;font-size:12px'>{allowed}</span></div>"
         f"<div>{html.escape(reason) or 'the trace follower says nothing'}</div>"
         f"<div style='opacity:.65;font-size:12px'>{told}</div></div>"
+    )
+
+
+def moment_html(text: str) -> str:
+    """Which moment the page shows."""
+    return (
+        "<div data-moment style='font:12px/1.4 system-ui;padding:2px 12px;opacity:.75;min-height:1.4em'>"
+        f"{html.escape(text)}</div>"
     )
 
 
@@ -171,7 +179,7 @@ def inputs_html(inputs: Sequence[Input]) -> str:
         f" <span style='opacity:.6'>{'' if item.fresh else html.escape(item.verdict)}</span></span>"
         for item in inputs
     )
-    return f"<div style='font:12px/1.5 system-ui;padding:2px 4px'>{chips}</div>"
+    return f"<div style='font:12px/1.5 system-ui;padding:2px 12px 6px'>{chips}</div>"
 
 
 def states_html(spells: Sequence[tuple[str, float, float]], length_s: float) -> str:
@@ -182,12 +190,12 @@ def states_html(spells: Sequence[tuple[str, float, float]], length_s: float) -> 
         for state, left, right in spells
     )
     names = "".join(
-        "<span style='white-space:nowrap;margin-right:8px'>"
+        "<span style='display:inline-block;margin-right:8px'>"
         f"<span style='color:{colour}'>■</span> {state.lower()}</span>"
         for state, colour in STATE_COLOURS.items()
     )
     return (
-        "<div style='font:11px/1.5 system-ui;padding:2px 4px'>"
+        "<div style='font:11px/1.5 system-ui;padding:2px 12px;box-sizing:border-box;max-width:100%'>"
         "<svg viewBox='0 0 100 10' preserveAspectRatio='none' style='width:100%;height:18px;border-radius:3px;"
         f"background:rgba(128,128,128,.15);display:block'>{bars}</svg>"
         f"<div style='display:flex;justify-content:space-between;opacity:.6'><span>−{length_s:.0f} s</span>"

@@ -25,7 +25,14 @@ from tracegen_ros.web_viewer.drawing import (
     trace_lines,
 )
 from tracegen_ros.web_viewer.guarded_server import GuardedServer
-from tracegen_ros.web_viewer.health import Input, RecentHealth, inputs_html, state_html, states_html
+from tracegen_ros.web_viewer.health import (
+    Input,
+    RecentHealth,
+    inputs_html,
+    moment_html,
+    state_html,
+    states_html,
+)
 from tracegen_ros.web_viewer.robot_surfaces import Surface
 
 FloatArray = NDArray[np.float64]
@@ -42,6 +49,13 @@ _HEAD_SIZE_M = 0.012
 _CLOUD_POINT_M = 0.005
 _FRUSTUM_M = 0.12
 _HAND_PATH_COLOUR = (255, 255, 255)
+_FRUSTUM_COLOUR = (90, 160, 240)
+_GRID_COLOUR = (52, 55, 60)
+_GRID_SECTION_COLOUR = (74, 78, 85)
+_GRID_HEIGHT_M = -0.004
+"""Just below the table, which the cloud shows."""
+
+_GRID_FADES_M = 4.0
 _TIME_STEP_S = 0.2
 _FIRST_VIEW_FROM = (1.35, -0.85, 0.85)
 _FIRST_VIEW_AT = (0.35, 0.05, 0.2)
@@ -90,7 +104,6 @@ class Page:
         self._make_scene(surfaces)
         self._make_controls(wishes)
         self._make_side_panel(history_s)
-        self._view: tuple[CameraIntrinsics, bytes] | None = None
 
     # What a person has chosen
 
@@ -157,12 +170,10 @@ class Page:
         """Say what the follower does and whether what it needs is there."""
         self._state.content = state_html(text, enabled, task)
         self._inputs.content = inputs_html(inputs)
-        self._enable.disabled = enabled is True
-        self._disable.disabled = enabled is False
 
     def draw_moment_label(self, text: str) -> None:
         """Say which moment is shown."""
-        self._moment.content = text
+        self._moment.content = moment_html(text)
         self._back.disabled = self.ago_s == 0.0
 
     def draw_health(self, health: RecentHealth, now_s: float) -> None:
@@ -197,7 +208,19 @@ class Page:
         self._server.initial_camera.position = _FIRST_VIEW_FROM
         self._server.initial_camera.look_at = _FIRST_VIEW_AT
         scene.configure_default_lights(cast_shadow=False)
-        scene.add_grid("/floor", 4.0, 4.0, cell_size=0.1, section_size=0.5, position=(0.0, 0.0, -0.002))
+        scene.add_grid(
+            "/floor",
+            4.0,
+            4.0,
+            cell_size=0.1,
+            cell_color=_GRID_COLOUR,
+            cell_thickness=0.6,
+            section_size=0.5,
+            section_color=_GRID_SECTION_COLOUR,
+            section_thickness=0.9,
+            fade_distance=_GRID_FADES_M,
+            position=(0.0, 0.0, _GRID_HEIGHT_M),
+        )
         self._links = {}
         for name, parts in surfaces.items():
             self._links[name] = scene.add_frame(f"/robot/{name}", show_axes=False)
@@ -206,7 +229,15 @@ class Page:
                     f"/robot/{name}/{index}", part.vertices, part.faces, color=part.colour, cast_shadow=False
                 )
         self._frustum = scene.add_camera_frustum(
-            "/camera", 1.0, 4.0 / 3.0, scale=_FRUSTUM_M, color=(43, 119, 217), format="jpeg", visible=False
+            "/camera",
+            1.0,
+            4.0 / 3.0,
+            scale=_FRUSTUM_M,
+            thickness=2.0,
+            thickness_units="screen",
+            color=_FRUSTUM_COLOUR,
+            format="jpeg",
+            visible=False,
         )
         self._cloud = _add_points(scene, "/cloud", _CLOUD_POINT_M, "square")
         self._others = _add_lines(scene, "/traces/others", _LINE_WIDTH_PX)
@@ -218,24 +249,22 @@ class Page:
         gui = self._server.gui
         self._state = gui.add_html(state_html("", None, ""))
         self._inputs = gui.add_html(inputs_html(()))
+        stop = gui.add_button("Stop", icon=viser.Icon.HAND_STOP, color="red", hint="Comes to rest, smoothly")
+        stop.on_click(lambda _: wishes.stop())
         with gui.add_form(None) as form:
             sentence = gui.add_text("Instruction", "", hint="What the robot is to do; Enter sends it")
             send = gui.add_button("Send", icon=viser.Icon.SEND)
         send.on_click(lambda _: form.submit())
         form.on_submit(lambda _: wishes.instruct(str(sentence.value)))
-        stop = gui.add_button("Stop", icon=viser.Icon.HAND_STOP, color="red", hint="Comes to rest, smoothly")
-        stop.on_click(lambda _: wishes.stop())
-        self._enable = gui.add_button("Enable", icon=viser.Icon.PLAYER_PLAY, color="green")
-        self._enable.on_click(lambda _: wishes.enable(True))
-        self._disable = gui.add_button("Disable", icon=viser.Icon.PLAYER_PAUSE, color="gray")
-        self._disable.on_click(lambda _: wishes.enable(False))
+        robot = gui.add_button_group("Robot", ("Enable", "Disable"), hint="Whether the robot may move")
+        robot.on_click(lambda event: wishes.enable(event.target.value == "Enable"))
         with gui.add_folder("Earlier instructions"):
             self._earlier = [
                 gui.add_button("", visible=False, color="gray") for _ in range(INSTRUCTIONS_KEPT)
             ]
         for button in self._earlier:
             button.on_click(lambda event: setattr(sentence, "value", event.target.label))
-        with gui.add_folder("Shown", expand_by_default=False):
+        with gui.add_folder("Shown"):
             self._show_traces = gui.add_checkbox("Traces", True)
             self._show_path = gui.add_checkbox("Path of the hand", True)
             self._show_cloud = gui.add_checkbox("Cloud", True)
@@ -326,6 +355,8 @@ def _add_plot(
         (nothing, *(np.zeros(2) for _ in colours)),
         series,
         title=title,
+        legend=viser.uplot.Legend(live=False),
+        padding=(10, 14, 0, 0),
         scales={
             "x": viser.uplot.Scale(time=False, range=(-length_s, 0.0)),
             "y": viser.uplot.Scale(auto=True),
