@@ -10,32 +10,20 @@ import pytest
 import torch
 
 from tracegen_model.camera import CameraIntrinsics
-from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
+from tracegen_model.network.checkpoint import load_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError
 from tracegen_model.network.networks import build_network
 from tracegen_model.network.tracegen.encoder_weights import EncoderSource
 from tracegen_model.runtime import TracePredictor
 
 from .conftest import TINY_TRACEGEN
+from .tiny_checkpoints import save_tiny_checkpoint
 
 CAMERA = CameraIntrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 
 
 def saved(folder: Path, with_encoders: bool) -> Path:
-    torch.manual_seed(0)
-    network = build_network(TINY_TRACEGEN, EncoderSource(random=True, seed=3))
-    config = CheckpointConfig(
-        name="tiny",
-        preset="tiny",
-        network=TINY_TRACEGEN,
-        increment_scale=(0.05, 0.05, 0.04),
-        sampler_steps=2,
-        encoders=network.encoder_digests(),
-    )
-    save_checkpoint(
-        folder, config, network.trained_tensors(), network.frozen_parameters() if with_encoders else None
-    )
-    return folder
+    return save_tiny_checkpoint(folder, TINY_TRACEGEN, with_encoders=with_encoders, sampler_steps=2)
 
 
 def test_a_checkpoint_that_holds_its_encoders_needs_no_others(tmp_path: Path) -> None:

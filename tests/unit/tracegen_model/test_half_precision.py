@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto
 
 from tracegen_model.cli import main
-from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
+from tracegen_model.network.checkpoint import load_checkpoint
 from tracegen_model.network.checkpoint_config import (
     SAMPLER_FILE,
     VELOCITY_FILE,
@@ -25,9 +25,9 @@ from tracegen_model.network.half_precision import HALF_PRECISIONS, HEAVY, emulat
 from tracegen_model.network.integrators import SamplingPlan
 from tracegen_model.network.nano.conditioning import Conditioning
 from tracegen_model.network.nano.graph_files import CONDITION, CONDITION_ENCODER_FILE
-from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 
 from .conftest import TINY
+from .tiny_checkpoints import save_tiny_checkpoint
 
 TIME = 0.4
 
@@ -36,9 +36,7 @@ TIME = 0.4
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A nano checkpoint, exported in all precisions."""
     folder = tmp_path_factory.mktemp("half")
-    torch.manual_seed(0)
-    config = CheckpointConfig("tiny", "tiny", TINY, (0.01, 0.02, 0.005), sampler_steps=2)
-    save_checkpoint(folder, config, NanoTraceGen(TINY).state_dict())
+    save_tiny_checkpoint(folder, TINY, sampler_steps=2)
     assert not main(["export", str(folder), "--precision", *HALF_PRECISIONS])
     return folder
 

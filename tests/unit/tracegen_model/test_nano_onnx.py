@@ -17,7 +17,7 @@ import torch
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.cli import main
 from tracegen_model.network import onnx_export
-from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
+from tracegen_model.network.checkpoint import load_checkpoint
 from tracegen_model.network.checkpoint_config import (
     CONFIG_FILE,
     SAMPLER_FILE,
@@ -38,6 +38,7 @@ from tracegen_model.runtime import TracePredictor
 from tracegen_model.runtime.engines import EngineRequest, load_engine
 
 from .conftest import TINY
+from .tiny_checkpoints import save_tiny_checkpoint
 
 STEPS = 3
 TOLERANCE = 1e-5
@@ -45,21 +46,10 @@ CAMERA = CameraIntrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 SENTENCE = "Move the red block, don't wait!"
 
 
-def save(folder: Path) -> None:
-    torch.manual_seed(0)
-    config = CheckpointConfig("tiny", "tiny", TINY, (0.01, 0.02, 0.005), sampler_steps=STEPS)
-    network = NanoTraceGen(TINY)
-    for parameter in network.parameters():
-        # New networks have zeros and ones that hide mistakes.
-        parameter.data += 0.05 * torch.randn_like(parameter)
-    save_checkpoint(folder, config, network.state_dict())
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint, exported by the command."""
-    folder = tmp_path_factory.mktemp("nano")
-    save(folder)
+    folder = save_tiny_checkpoint(tmp_path_factory.mktemp("nano"), TINY, noise=0.05, sampler_steps=STEPS)
     assert not main(["export", str(folder)])
     return folder
 

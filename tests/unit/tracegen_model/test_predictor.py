@@ -9,18 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tracegen_model.camera import CameraIntrinsics
-from tracegen_model.network.checkpoint import save_checkpoint
-from tracegen_model.network.checkpoint_config import CheckpointConfig
-from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.network.onnx_export import export_checkpoint
 from tracegen_model.runtime import CheckpointError, InstructionError, ObservationError, TracePredictor
 from tracegen_model.runtime.preprocessing import resize_depth
 from tracegen_model.runtime.start_depth import depth_at_pixels
 
 from .conftest import TINY
+from .tiny_checkpoints import save_tiny_checkpoint
 
 CAMERA = CameraIntrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 COLOUR = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -30,11 +27,7 @@ DEPTH = np.full((48, 64), 0.8, np.float32)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(0)
-    config = CheckpointConfig(
-        "tiny", "tiny", TINY, (0.01, 0.02, 0.005), step_length_m=0.0125, sampler_steps=2
-    )
-    save_checkpoint(folder, config, NanoTraceGen(TINY).state_dict())
+    save_tiny_checkpoint(folder, TINY, step_length_m=0.0125, sampler_steps=2)
     export_checkpoint(folder)
     return folder
 

@@ -8,14 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from tracegen_model.camera import CameraIntrinsics
-from tracegen_model.network.checkpoint import save_checkpoint
-from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.integrators import SamplingPlan
-from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
 from tracegen_model.runtime import CheckpointError, TracePredictor
 from tracegen_model.runtime.consensus import Consensus
 from tracegen_model.runtime.engines import (
@@ -28,6 +24,7 @@ from tracegen_model.runtime.engines import (
 )
 
 from .conftest import TINY
+from .tiny_checkpoints import save_tiny_checkpoint
 
 CAMERA = CameraIntrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 COLOUR = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -37,10 +34,7 @@ SENTENCE = "move the red block"
 
 
 def save(folder: Path, step_length_m: float | None = 0.0125) -> Path:
-    torch.manual_seed(0)
-    config = CheckpointConfig("tiny", "tiny", TINY, SCALE, step_length_m=step_length_m, sampler_steps=4)
-    save_checkpoint(folder, config, NanoTraceGen(TINY).state_dict())
-    return folder
+    return save_tiny_checkpoint(folder, TINY, step_length_m=step_length_m, sampler_steps=4)
 
 
 @pytest.fixture(scope="module")

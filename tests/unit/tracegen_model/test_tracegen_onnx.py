@@ -18,13 +18,12 @@ from tokenizers import models, pre_tokenizers, processors
 
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.cli import main
-from tracegen_model.network.checkpoint import load_checkpoint, save_checkpoint
+from tracegen_model.network.checkpoint import load_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig, CheckpointError, file_digest
 from tracegen_model.network.checkpoint_graphs import typed_file, write_typed_graphs
 from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.integrators import SamplingPlan
-from tracegen_model.network.networks import build_network
-from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILE, EncoderSource
+from tracegen_model.network.tracegen.encoder_weights import HASHED_WORDS, TOKENISER_FILE
 from tracegen_model.network.tracegen.graph_files import MODULATION_FILE
 from tracegen_model.network.tracegen.tokeniser import T5Tokeniser
 from tracegen_model.network.tracegen.tracegen import TraceGen
@@ -32,6 +31,7 @@ from tracegen_model.runtime import TracePredictor
 from tracegen_model.runtime.engines import Engine, EngineRequest, load_engine
 
 from .conftest import TINY_TRACEGEN
+from .tiny_checkpoints import save_tiny_checkpoint
 
 SIDE = TINY_TRACEGEN.image_side
 STEPS = 3
@@ -39,28 +39,10 @@ TOLERANCE = 1e-4
 CAMERA = CameraIntrinsics(60.0, 60.0, 31.5, 23.5, 64, 48)
 
 
-def save(folder: Path) -> None:
-    """A whole checkpoint; words are hashed unless ``folder`` holds a tokeniser."""
-    torch.manual_seed(0)
-    network = build_network(TINY_TRACEGEN, EncoderSource(random=True, seed=3))
-    pieces = folder / TOKENISER_FILE
-    found = {"tokeniser": T5Tokeniser(pieces, TINY_TRACEGEN.text_length).digest()} if pieces.exists() else {}
-    config = CheckpointConfig(
-        name="tiny",
-        preset="tiny",
-        network=TINY_TRACEGEN,
-        increment_scale=(0.05, 0.05, 0.04),
-        sampler_steps=STEPS,
-        encoders=network.encoder_digests() | found,
-    )
-    save_checkpoint(folder, config, network.trained_tensors(), network.frozen_parameters())
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole checkpoint, exported by the command."""
-    folder = tmp_path_factory.mktemp("tracegen")
-    save(folder)
+    """A whole checkpoint, exported by the command; its words are hashed."""
+    folder = save_tiny_checkpoint(tmp_path_factory.mktemp("tracegen"), TINY_TRACEGEN, sampler_steps=STEPS)
     assert not main(["export", str(folder)])
     return folder
 
@@ -108,7 +90,8 @@ def test_the_tokeniser_comes_with_the_graphs(tmp_path: Path, images: tuple[np.nd
     pieces.pre_tokenizer = pre_tokenizers.Whitespace()
     pieces.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     pieces.save(str(tmp_path / TOKENISER_FILE))
-    save(tmp_path)
+    digest = T5Tokeniser(tmp_path / TOKENISER_FILE, TINY_TRACEGEN.text_length).digest()
+    save_tiny_checkpoint(tmp_path, TINY_TRACEGEN, encoders={"tokeniser": digest}, sampler_steps=STEPS)
     assert not main(["export", str(tmp_path)])
     config = CheckpointConfig.load(tmp_path)
     state = np.zeros((1, TINY_TRACEGEN.points, TINY_TRACEGEN.horizon, 3), np.float32)

@@ -12,18 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from tracegen_model.network.checkpoint import save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig
-from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
-from tracegen_model.network.networks import build_network
 from tracegen_model.network.onnx_export import export_checkpoint
 from tracegen_model.network.quantisation import quantised_graphs
-from tracegen_model.network.tracegen.encoder_weights import EncoderSource
 from tracegen_model.runtime.engines import ENGINES, Engine, EngineRequest, load_engine
 from tracegen_model.runtime.engines.cache_folder import CACHE_VARIABLE
 from tracegen_model.runtime.engines.quantised_graphs import QuantisedGraphs
 
 from ..conftest import TINY, TINY_TRACEGEN
+from ..tiny_checkpoints import save_tiny_checkpoint
 
 STEPS = 3
 SAMPLES = 3
@@ -89,20 +86,10 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     """Exported and quantised checkpoints by architecture; the engines' cache is a folder of its own."""
     patch = pytest.MonkeyPatch()
     patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("engine_cache")))
-    folders = {name: tmp_path_factory.mktemp(name) for name in ("nano", "tracegen")}
-    torch.manual_seed(0)
-    config = CheckpointConfig("tiny", "tiny", TINY, (0.01, 0.02, 0.005), sampler_steps=STEPS)
-    save_checkpoint(folders["nano"], config, NanoTraceGen(TINY).state_dict())
-    network = build_network(TINY_TRACEGEN, EncoderSource(random=True, seed=3))
-    config = CheckpointConfig(
-        "tiny_published",
-        "tiny",
-        TINY_TRACEGEN,
-        (0.05, 0.05, 0.04),
-        sampler_steps=STEPS,
-        encoders=network.encoder_digests(),
-    )
-    save_checkpoint(folders["tracegen"], config, network.trained_tensors(), network.frozen_parameters())
+    folders = {
+        name: save_tiny_checkpoint(tmp_path_factory.mktemp(name), sizes, sampler_steps=STEPS)
+        for name, sizes in (("nano", TINY), ("tracegen", TINY_TRACEGEN))
+    }
     for folder in folders.values():
         exported = export_checkpoint(folder)
         QuantisedGraphs(exported).write(quantised_graphs(folder, exported))

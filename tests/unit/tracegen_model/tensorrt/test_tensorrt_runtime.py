@@ -8,15 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from tracegen_model.cli import main
-from tracegen_model.network.checkpoint import save_checkpoint
 from tracegen_model.network.checkpoint_config import CheckpointConfig
 from tracegen_model.network.integrators import METHODS, SamplingPlan
-from tracegen_model.network.networks import build_network
 from tracegen_model.network.presets import NetworkConfig
-from tracegen_model.network.tracegen.encoder_weights import EncoderSource
 from tracegen_model.runtime.engines import EngineDescription, EngineError, EngineRequest, load_engine
 from tracegen_model.runtime.engines.tensorrt import tensorrt_engine
 from tracegen_model.runtime.engines.tensorrt.checkpoint_engines import COMBINATION, network_stages
@@ -25,6 +21,7 @@ from tracegen_model.runtime.engines.tensorrt.flavours import TENSORRT_RTX
 from tracegen_model.runtime.engines.tensorrt.tensorrt_engine import TensorrtEngine
 
 from ..conftest import TINY, TINY_TRACEGEN
+from ..tiny_checkpoints import save_tiny_checkpoint
 from .host_cuda import Errors, HostCuda, HostEngine, HostLoader
 
 pytestmark = pytest.mark.timeout(300)  # The first test imports the towers' libraries, and exports.
@@ -38,19 +35,7 @@ SENTENCES = ("push the red block", "lift it", "push the red block")
 @pytest.fixture(scope="module", params=[TINY, TINY_TRACEGEN], ids=["nano", "published"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An exported checkpoint with random weights."""
-    network_config: NetworkConfig = request.param
-    folder = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(0)
-    network = build_network(network_config, EncoderSource(random=True, seed=3))
-    config = CheckpointConfig(
-        name="tiny",
-        preset="tiny",
-        network=network_config,
-        increment_scale=(0.05, 0.05, 0.04),
-        sampler_steps=STEPS,
-        encoders=network.encoder_digests(),
-    )
-    save_checkpoint(folder, config, network.trained_tensors(), network.frozen_parameters())
+    folder = save_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), request.param, sampler_steps=STEPS)
     assert not main(["export", str(folder)])
     yield folder
     shutil.rmtree(folder)
