@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 
 import numpy as np
 import pytest
@@ -317,18 +316,3 @@ def test_same_inputs_give_the_same_commands() -> None:
         assert first is not None
         assert second is not None
         np.testing.assert_array_equal(first.positions, second.positions)
-
-
-def test_an_update_is_quick() -> None:
-    scene, follower = far_scene(), started()
-    inputs = good_inputs(scene, 1.0)
-    spent = []
-    for number in range(30):
-        start = time.process_time()
-        follower.update(
-            FollowerInput(
-                **(vars(inputs) | {"now_s": 1.0 + 0.05 * number, "trace_stamp_s": 1.0 + 0.05 * number})
-            )
-        )
-        spent.append(time.process_time() - start)
-    assert np.median(spent) < 0.02
