@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,16 @@ def test_rosbags_reads_what_is_written_and_finds_the_same_counts(
             if connection.topic == HEADERS
         ]
     assert numbers == list(range(COUNT))
+
+
+def test_the_command_line_of_rosbags_makes_the_same_bag_in_the_other_storage(tmp_path: Path) -> None:
+    begun_bag(tmp_path / "run", chunks_per_file=2).close()
+    words = ["--src", str(tmp_path / "run"), "--dst", str(tmp_path / "other"), "--dst-storage", "sqlite3"]
+    subprocess.run(["rosbags-convert", *words], check=True, capture_output=True, timeout=60.0)
+    with open_bag(tmp_path / "run") as ours, open_bag(tmp_path / "other") as theirs:
+        assert list(theirs.messages()) == list(ours.messages())
+        assert theirs.topics.keys() == ours.topics.keys()
+        assert theirs.topics[WORDS].latched
 
 
 def test_mcaps_own_reader_validates_and_decodes_what_is_written(tmp_path: Path) -> None:
