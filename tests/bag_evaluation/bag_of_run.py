@@ -17,12 +17,14 @@ from tf2_msgs.msg import TFMessage
 
 from fr3_sim.camera import INTRINSICS
 from fr3_sim.simulation import JOINT_NAMES
+from tracegen_model.runtime import TracePredictor
 from tracegen_ros.messages import (
     encode_colour,
     encode_depth,
     encode_header,
     encode_intrinsics,
     encode_joint_state,
+    encode_trace_grid,
     encode_transform,
     nanoseconds_from,
 )
@@ -38,8 +40,9 @@ TOPICS = {
     "/joint_states": "sensor_msgs/msg/JointState",
     "/tf_static": "tf2_msgs/msg/TFMessage",
     "/task_instruction": "std_msgs/msg/String",
+    "/tracegen/traces": "sensor_msgs/msg/PointCloud2",
 }
-COLOUR, INFO, DEPTH, JOINTS, TF_STATIC, INSTRUCTION = TOPICS
+COLOUR, INFO, DEPTH, JOINTS, TF_STATIC, INSTRUCTION, TRACES = TOPICS
 
 FOREIGN_TOPICS = {
     COLOUR: "/camera/rgb/image_color",
@@ -63,9 +66,18 @@ def write_bag(
     path: Path,
     camera_in_base: NDArray[np.float64] | None = None,
     instruction: str | None = None,
+    predictor: TracePredictor | None = None,
 ) -> Path:
-    """The run as this project records it, in MCAP; the camera's pose may be told wrongly."""
-    return _write(path, StoragePlugin.MCAP, _messages(run, camera_in_base, instruction), {})
+    """The run as this project records it, in MCAP.
+
+    Args:
+        run: What happened.
+        path: Folder of the bag.
+        camera_in_base: (4, 4) what is said of the camera's pose; the truth if None.
+        instruction: What is said to be asked for; the truth if None.
+        predictor: Its traces are recorded, too.
+    """
+    return _write(path, StoragePlugin.MCAP, _messages(run, camera_in_base, instruction, predictor), {})
 
 
 def write_foreign_bag(run: SimulatedRun, path: Path) -> Path:
@@ -85,7 +97,10 @@ def _foreign(message: Any) -> Any:
 
 
 def _messages(
-    run: SimulatedRun, camera_in_base: NDArray[np.float64] | None, instruction: str | None
+    run: SimulatedRun,
+    camera_in_base: NDArray[np.float64] | None,
+    instruction: str | None,
+    predictor: TracePredictor | None = None,
 ) -> Iterator[tuple[str, int, Any]]:
     pose = run.camera.in_base if camera_in_base is None else camera_in_base
     transform = encode_transform(pose, Header(frame_id="fr3_link0"), OPTICAL_FRAME)
@@ -106,6 +121,9 @@ def _messages(
         yield INFO, late_ns, encode_intrinsics(INTRINSICS, header)
         yield COLOUR, late_ns, encode_colour(frame.colour, header)
         yield DEPTH, late_ns, encode_depth(frame.depth_m, header)
+        if predictor is not None:
+            found = predictor.predict(frame.colour, frame.depth_m, INTRINSICS, frame.instruction)
+            yield TRACES, late_ns + 30_000_000, encode_trace_grid(found.traces, header)
 
 
 def _write(

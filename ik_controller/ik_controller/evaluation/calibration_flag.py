@@ -14,6 +14,9 @@ from ik_controller.robot_model import RobotModel
 SUSPICIOUS_M = 0.010
 """A calibration is called off where the hand is seen this far from where it should be [m]; see the accuracy in docs."""
 
+SURE_AGREEMENT = 0.7
+"""From this agreement on, see ``calibration_check``, the hand is seen where it seems to be."""
+
 FEWEST_LOOKS = 3
 """Fewer images that show the hand say nothing."""
 
@@ -48,6 +51,9 @@ class CalibrationFinding:
 class CalibrationFlag:
     """Collects what single images say.
 
+    Where the hand's silhouette is seen well, it is looked for in the whole neighbourhood. Where it is not, a fit of the
+    hand's shape that starts at the calibration's place counts: it finds offsets up to about 2 cm.
+
     Args:
         robot: Kinematics and the hand's shape.
         camera: The calibration in doubt.
@@ -56,46 +62,45 @@ class CalibrationFlag:
     def __init__(self, robot: RobotModel, camera: Camera) -> None:
         self._robot = robot
         self._camera = camera
-        self._offsets: list[FloatArray] = []
+        self._sure: list[FloatArray] = []
+        self._near: list[FloatArray] = []
         self._lost = 0
 
     def look(self, window: Window) -> None:
         """At the first frame of ``window``."""
-        if len(self._offsets) + self._lost >= MOST_LOOKS:
+        if len(self._sure) + len(self._near) + self._lost >= MOST_LOOKS:
             return
-        frame, robot = window.start, self._robot
+        frame, robot, camera = window.start, self._robot, self._camera
         hand = robot.hand_in_base(window.joints.at(np.array([frame.time_s]))[0])
         width = float(window.joints.widths_at(np.array([frame.time_s]))[0])
         boxes = robot.hand.boxes(robot.hand.max_width if np.isnan(width) else width)
-        camera = self._camera
         config = BiasConfig()
-        near = measure_bias(
-            frame.depth_m, camera.intrinsics, camera.in_base, hand, boxes, np.zeros(3), config
-        )
-        if near is not None and np.linalg.norm(near) < SUSPICIOUS_M:
-            self._offsets.append(near)
-            return
-        # Far from zero the fit may hang on something else: the whole neighbourhood is searched.
+
+        def fit(start: FloatArray) -> FloatArray | None:
+            return measure_bias(frame.depth_m, camera.intrinsics, camera.in_base, hand, boxes, start, config)
+
         seen = check_calibration(frame.depth_m, camera.intrinsics, camera.in_base, hand, boxes)
-        if seen.verdict is Verdict.UNDECIDED:
+        if seen.agreement >= SURE_AGREEMENT:
+            offset = camera.in_base[:3, :3] @ seen.offset
+            refined = fit(offset)
+            self._sure.append(offset if refined is None else refined)
             return
-        if not np.isfinite(seen.offset).all() or seen.agreement <= 0.0:
+        near = fit(np.zeros(3))
+        if near is not None:
+            self._near.append(near)
+        elif seen.verdict is Verdict.REFUSED:
             self._lost += 1
-            return
-        offset = camera.in_base[:3, :3] @ seen.offset
-        refined = measure_bias(frame.depth_m, camera.intrinsics, camera.in_base, hand, boxes, offset, config)
-        self._offsets.append(offset if refined is None else refined)
 
     def finding(self) -> CalibrationFinding:
         """What all images together say."""
-        looks = len(self._offsets) + self._lost
+        looks = len(self._sure) + len(self._near) + self._lost
         if looks < FEWEST_LOOKS:
             words = f"the hand is seen in {looks} images, at least {FEWEST_LOOKS} are needed to judge the calibration"
             return CalibrationFinding(np.full(3, np.nan), float("nan"), looks, False, words)
-        if self._lost > len(self._offsets):
+        if not self._sure and self._lost > len(self._near):
             words = f"in {self._lost} of {looks} images the hand is not seen anywhere near its place: calibration off"
             return CalibrationFinding(np.full(3, np.nan), float("nan"), looks, True, words)
-        offsets = np.array(self._offsets)
+        offsets = np.array(self._sure or self._near)
         middle = np.median(offsets, axis=0)
         scatter = float(np.median(np.linalg.norm(offsets - middle, axis=1)))
         distance = float(np.linalg.norm(middle))

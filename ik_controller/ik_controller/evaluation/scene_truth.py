@@ -5,8 +5,7 @@ bit. A point that leaves is followed by a tracker and lifted by the depth image;
 looked for where the hand would have carried it, and where it was seen last, and found there if depth and colour agree.
 A place is believed where
 
-- the surface there is nearer than in the first image: where a thing arrives, the camera sees less far; or its texture
-  is the point's and was not there before;
+- the surface there is nearer than in the first image: where a thing arrives, the camera sees less far;
 - it is no farther from the last place than the hand can have carried it, and within the robot's reach;
 - it does not lie on the robot.
 
@@ -170,9 +169,7 @@ def scene_paths(
             believed &= frame.time_s - last_s <= config.lost_s
             believed &= np.linalg.norm(guess - last, axis=1) <= travelled + config.carried_slack_m + tolerance
             alike = _change(frame.colour, at, first_patch, config.patch_px) <= config.still_colour
-            before_there = _change(frames[0].colour, at, first_patch, config.patch_px)
-            arrived = np.isnan(before) | (before - guess[:, 2] > tolerance)
-            believed &= arrived | (alike & (before_there > 2.0 * config.still_colour))
+            believed &= np.isnan(before) | (before - guess[:, 2] > tolerance)
             believed &= signed_distance(in_base, pose.hand_in_base, boxes) > SURE_MARGIN
             believed &= ~arm.holds(in_base, pose.joints)
             if guess is not seen_there:

@@ -17,7 +17,7 @@ from tests.bag_evaluation.worse_model import write_worse_model
 
 from ik_controller.nodes.eval_bag import EXIT_KEPT, EXIT_NOT_KEPT, EXIT_UNREADABLE, run
 from ik_controller.resources import resource_path
-from tracegen_model.runtime import find_checkpoint
+from tracegen_model.runtime import TracePredictor, find_checkpoint
 
 MODEL = "fr3_blocks_nano"
 SEEDS = (100_000, 100_002)
@@ -127,11 +127,11 @@ def test_a_shifted_calibration_is_flagged_with_its_size_and_only_where_it_is(
     assert "calibration off" in (out / "report.html").read_text()
 
 
-def test_a_foreign_bag_is_evaluated_through_its_mapping_file_with_the_same_result(
+def test_recorded_traces_and_a_foreign_bag_with_its_mapping_file_give_the_same_result(
     runs: list[SimulatedRun], folder: Path
 ) -> None:
     short = beginning(runs[0], SHORT_S)
-    own = write_bag(short, folder / "own")
+    own = write_bag(short, folder / "own", predictor=TracePredictor(MODEL))
     foreign = write_foreign_bag(short, folder / "foreign")
     names = [f"joint{number}" for number in range(1, 8)] + ["finger_joint1", "finger_joint2"]
     mapping = folder / "mapping.yaml"
@@ -146,6 +146,8 @@ def test_a_foreign_bag_is_evaluated_through_its_mapping_file_with_the_same_resul
     assert run([str(own), *options, "--out", str(folder / "a")]) == EXIT_KEPT
     assert run([str(foreign), *options, "--map", str(mapping), "--out", str(folder / "b")]) == EXIT_KEPT
     first, second = (results(folder / name)["models"][MODEL]["measures"] for name in "ab")
+    recorded = results(folder / "a")["models"]["recorded"]["measures"]
+    assert recorded == first, "what was predicted when the bag was recorded is the same network's"
     assert first["hand_fde_cm_arc"]["windows"] >= 2
     for name, measure in first.items():
         assert second[name]["mean"] == pytest.approx(measure["mean"], rel=1e-2, abs=1e-3), name
