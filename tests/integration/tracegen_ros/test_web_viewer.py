@@ -9,6 +9,8 @@ import contextlib
 import os
 import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 from tests.integration.tracegen_ros.camera_of_messages import FRAME, Camera
+from tests.integration.tracegen_ros.test_launch import launch
 from tf2_msgs.msg import TFMessage
 
 from tracegen_ros.messages import (
@@ -270,3 +273,35 @@ def test_nothing_is_subscribed_once_nobody_looks(window: Window, tester) -> None
     window.wait(viewers, "the viewer's subscription")
     window.page.goto("about:blank")
     tester.wait(lambda: not viewers(), "the end of the viewer's subscription")
+
+
+def refusal(*parameters: str) -> str:
+    """What the node says when it ends with exit code 2 instead of serving a page."""
+    code = "from tracegen_ros.nodes.web_viewer_node import main; main()"
+    settings = [word for parameter in parameters for word in ("-p", parameter)]
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "--ros-args", "-p", "meshes:=false", *settings],
+        capture_output=True,
+        text=True,
+        timeout=120.0,
+        check=False,
+    )
+    assert ended.returncode == 2, ended.stderr
+    return ended.stderr
+
+
+def test_what_cannot_be_served_safely_or_at_all_is_refused_with_a_reason() -> None:
+    assert "which other machines reach, it needs a token" in refusal("host:=0.0.0.0")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert "cannot open port" in refusal(f"port:={taken.getsockname()[1]}")
+    assert "cannot read the robot description /nowhere.urdf" in refusal("urdf:=/nowhere.urdf")
+
+
+def test_the_launch_file_says_what_is_missing_where_viser_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['viser'] = None")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    code, output = launch("viz:=web")
+    assert code != 0
+    assert "viz:=web needs the Python package viser; pip install viser" in output
