@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import torch
 import yaml
@@ -19,26 +18,21 @@ from tracegen_model.data.open_dataset import open_dataset
 from tracegen_model.data.split import split_scenes
 from tracegen_model.data.statistics import PUBLISHED_SCALE, increment_scale
 from tracegen_model.data.trace_item import TraceDataset
-from tracegen_model.network.checkpoint import load_checkpoint
 from tracegen_model.network.checkpoint_config import WEIGHTS_FILE, CheckpointConfig, file_digest
-from tracegen_model.network.config_error import NetworkConfigError
 from tracegen_model.network.images import ImageBatch
 from tracegen_model.network.nano.config import NanoConfig
 from tracegen_model.network.nano.nano_tracegen import NanoTraceGen
-from tracegen_model.network.networks import build_network
-from tracegen_model.network.presets import NetworkConfig, architecture_of, network_config_from_dict, preset
+from tracegen_model.network.presets import NetworkConfig
 from tracegen_model.network.trace_network import TraceNetwork
 from tracegen_model.runtime.checkpoints import find_checkpoint
+from tracegen_model.training.initial_network import configured_network, initial_network
 from tracegen_model.training.objectives.objectives import make_objective
 from tracegen_model.training.objectives.teacher import Teacher, require_same_network
 from tracegen_model.training.ranks import Ranks, join_ranks
-from tracegen_model.training.run_config import DataConfig, EncodersConfig, RunConfig, TrainingConfigError
+from tracegen_model.training.run_config import DataConfig, RunConfig, TrainingConfigError
 from tracegen_model.training.run_folder import CONFIG_FILE, LATEST, RunFolder
 from tracegen_model.training.trainer import PRECISIONS, Trainer
 from tracegen_model.training.training_data import TrainingData, TrainingDataError
-
-if TYPE_CHECKING:
-    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
 
 logger = logging.getLogger(__name__)
 
@@ -90,11 +84,11 @@ def _trainer(config: RunConfig, ranks: Ranks, folder: Path, resume: bool) -> Tra
     if resume and start is not None:
         start = folder / LATEST  # The checkpoint that the run came from need not be there any more.
     known = None if start is None else CheckpointConfig.load(start)
-    network_config = _network_config(config, known)
+    network_config = configured_network(config, known)
     data = open_data(config.data, network_config)
     if not len(data.validation):
         logger.warning("no validation samples: nothing will say how good the run is on what it has not seen")
-    network = _network(config, network_config, start, ranks)
+    network = initial_network(config, network_config, start, ranks)
     teacher = _teacher(config, network_config, ranks)
     checkpoint = _checkpoint(config, network, known, data)
     if teacher is not None:
@@ -153,50 +147,6 @@ def _open_dataset(config: DataConfig, network: NetworkConfig) -> TraceDataset:
     )
 
 
-def _network_config(config: RunConfig, known: CheckpointConfig | None) -> NetworkConfig:
-    """The preset or the checkpoint's network, with the changes that the settings ask for."""
-    if known is not None:
-        base = known.network
-    else:
-        assert config.preset is not None
-        base = preset(config.preset)
-    values = _changed(dataclasses.asdict(base), config.network, "network")
-    try:
-        return network_config_from_dict(architecture_of(base), values)
-    except (NetworkConfigError, TypeError) as error:
-        raise TrainingConfigError(f"network: {error}") from error
-
-
-def _changed(values: dict[str, Any], changes: Mapping[str, Any], place: str) -> dict[str, Any]:
-    for name, value in changes.items():
-        if name not in values:
-            raise TrainingConfigError(f"unknown setting {place}.{name}; there is {', '.join(values)}")
-        nested = isinstance(values[name], dict) and isinstance(value, Mapping)
-        values[name] = _changed(values[name], value, f"{place}.{name}") if nested else value
-    return values
-
-
-def _network(
-    config: RunConfig, network_config: NetworkConfig, start: Path | None, ranks: Ranks
-) -> TraceNetwork:
-    """The network, random or with the weights of the checkpoint in ``start``."""
-    encoders = None if isinstance(network_config, NanoConfig) else _encoder_source(config.encoders)
-    if not ranks.is_main:
-        ranks.wait()  # One process fetches pretrained encoders, the others find them.
-    if start is None:
-        network = build_network(network_config, encoders)
-    else:
-        loaded, network = load_checkpoint(start, encoders)
-        if loaded.network != network_config:
-            changed = build_network(network_config, encoders)
-            _require_same_tensors(changed, network, start)
-            changed.load_state_dict(network.state_dict())
-            network = changed
-    if ranks.is_main:
-        ranks.wait()
-    return network
-
-
 def _start(config: RunConfig) -> Path | None:
     """Checkpoint whose weights the run starts from; None = random ones."""
     if config.objective.distillation.teacher is not None:
@@ -216,7 +166,7 @@ def _teacher(config: RunConfig, student: NetworkConfig, ranks: Ranks) -> Teacher
     folder = find_checkpoint(distillation.teacher)
     checkpoint = CheckpointConfig.load(folder)
     require_same_network(checkpoint, folder, student)
-    return Teacher(_network(config, checkpoint.network, folder, ranks), distillation)
+    return Teacher(initial_network(config, checkpoint.network, folder, ranks), distillation)
 
 
 def _with_teacher(
@@ -285,28 +235,6 @@ def _kept_features(config: RunConfig, network: TraceNetwork) -> Callable[[ImageB
     }
     cache = FeatureCache(Path(folder), identity)
     return partial(cache.with_features, encode=network.encoder_features)
-
-
-def _require_same_tensors(network: TraceNetwork, other: TraceNetwork, start: Path) -> None:
-    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in other.state_dict().items()}
-    if expected != found:
-        names = sorted(name for name in {**expected, **found} if expected.get(name) != found.get(name))
-        raise TrainingConfigError(
-            f"network: the weights of {start} do not fit the changed network: {', '.join(names[:5])}"
-            f"{' and more' if len(names) > 5 else ''}; change only what has no weights, such as time_shift"
-        )
-
-
-def _encoder_source(config: EncodersConfig) -> EncoderSource | None:
-    """Where pretrained encoders come from; None = where the network or the checkpoint says."""
-    from tracegen_model.network.tracegen.encoder_weights import EncoderSource
-
-    if config == EncodersConfig():
-        return None
-    return EncoderSource(
-        dinov3=config.dinov3, siglip=config.siglip, t5=config.t5, random=config.random, seed=config.seed
-    )
 
 
 def _increment_scale(
