@@ -57,7 +57,7 @@ from tracegen_ros.messages import (
     nanoseconds_from,
     seconds_from,
 )
-from tracegen_ros.messages.core_calls import CallKind, CoreCall, decode_core_call, encode_core_call
+from tracegen_ros.nodes.call_repeater import CallRepeater
 from tracegen_ros.nodes.replay_parameters import CALLS_TOPIC, LOCKSTEP, ReplayParameters
 from tracegen_ros.parameters import ParameterError, declare_parameters
 from tracegen_ros.qos import LATCHED, LATEST, LOGGED, SENSOR
@@ -74,12 +74,6 @@ REMINDER_PERIOD_S = 1.0
 
 GIVE_UP_S = 3.0
 """A frame that a node has been naming an error for so long [s of wall time] gets no answer."""
-
-CALL_TIMEOUT_S = 20.0
-"""A recorded call that cannot be made within this [s of wall time] is not made; the follower decides by itself."""
-
-MOST_DUE_CALLS = 30
-"""Recorded calls that may wait for their inputs."""
 
 TICK_S = 0.01
 """Between recorded messages the clock goes on in steps of this [s of wall time]."""
@@ -140,17 +134,13 @@ class ReplayNode(Node):
                 f"no commands can be computed: {reason}; commands:=false replays the traces alone"
             )
         self._infos = {role: info.data for role, info in infos.items() if info is not None}
-        self._repeats_calls = (
+        repeats_calls = (
             self._settings.commands
             and self._settings.mode == LOCKSTEP
             and not typed
             and self._recording.topic_of(Role.CORE_CALLS) is not None
         )
-        self._made: set[tuple[CallKind, int]] = set()
-        self._due_calls: deque[CoreCall] = deque()
-        self._answered: deque[int] = deque(maxlen=MOST_DUE_CALLS)
-        self._joints_said_ns = -1
-        self.report = ReplayReport(at_recorded_times=self._repeats_calls)
+        self.report = ReplayReport(at_recorded_times=repeats_calls)
         self._typed: str | None = typed or None
         self._ledger = FrameLedger()
         self._executor = SingleThreadedExecutor()
@@ -166,6 +156,10 @@ class ReplayNode(Node):
         self._began_s = time.monotonic()
         self._passes = 0
         self._make_connections()
+        self._calls: CallRepeater | None = None
+        if repeats_calls:
+            publisher = self._publishers_by_topic[CALLS_TOPIC]
+            self._calls = CallRepeater(publisher.publish, self._spin_once, self._decide_anew)
 
     def _make_connections(self) -> None:
         recording, settings = self._recording, self._settings
@@ -238,7 +232,8 @@ class ReplayNode(Node):
         recorded = self._recording.topic_map.instruction_text or ""
         self._instruct(recorded if self._typed is None else self._typed)
         if self._repeats_calls:
-            self._have_called(CoreCall(0, CallKind.BEGIN))
+            assert self._calls is not None
+            self._calls.begin()
         if self._settings.mode == LOCKSTEP:
             self._play_in_lockstep()
         else:
@@ -251,13 +246,11 @@ class ReplayNode(Node):
             for entry in step.before:
                 self._say(entry)
                 self._settle()
-                self._settle_calls()
             if step.frame is not None:
                 if self._settings.rate > 0.0:
                     self._keep_pace(step.frame.colour.time_ns, self._settings.rate)
                 self._show(step.frame)
                 self._settle()
-                self._settle_calls()
             self._executor.spin_once(timeout_sec=0.0)
 
     def _play_in_realtime(self) -> None:
@@ -291,56 +284,25 @@ class ReplayNode(Node):
         if entry.role in (Role.COLOUR_INFO, Role.DEPTH_INFO):
             self._infos[entry.role] = entry.message.data
         if entry.role is Role.CORE_CALLS:
-            if self._repeats_calls:
-                self._have_called(decode_core_call(entry.message.message()))
+            if self._calls is not None:
+                self._calls.repeat(entry.message.message())
             return
         if entry.role not in INPUTS:
             self._take_note(entry)
         publisher = self._publishers_by_topic.get(self._recording.live_topic(entry))
         if publisher is not None:
             publisher.publish(live)
-        if entry.role is Role.JOINT_STATES and entry.stamp_ns is not None:
-            self._joints_said_ns = entry.stamp_ns
+        if self._calls is not None and entry.role is Role.JOINT_STATES and entry.stamp_ns is not None:
+            self._calls.note_joints(entry.stamp_ns)
 
-    def _have_called(self, call: CoreCall) -> None:
-        """Have the follower make a call of the recorded run, as soon as its inputs have been said."""
-        if call.kind is CallKind.BEGIN:
-            self._due_calls.clear()
-            self._made.clear()
-            self._answered.clear()
-            self._joints_said_ns = -1
-        self._publishers_by_topic[CALLS_TOPIC].publish(encode_core_call(call))
-        if call.kind is CallKind.BEGIN:
-            self._wait_for_call(call)
-        elif call.kind is CallKind.UPDATE:
-            self._due_calls.append(call)
-            if len(self._due_calls) > MOST_DUE_CALLS:
-                self._stop_repeating(f"the call of {self._due_calls[0].now_ns} ns lacks an input")
+    @property
+    def _repeats_calls(self) -> bool:
+        """The follower decides on the recorded run's own inputs; otherwise by itself."""
+        return self._calls is not None and self._calls.active
 
-    def _settle_calls(self) -> None:
-        """Wait until the calls are made whose inputs have all been said."""
-        while self._repeats_calls and self._due_calls:
-            call = self._due_calls[0]
-            lacks_traces = call.traces_ns is not None and call.traces_ns not in self._answered
-            if lacks_traces or (call.joints_ns is not None and call.joints_ns > self._joints_said_ns):
-                return
-            self._due_calls.popleft()
-            self._wait_for_call(call)
-
-    def _wait_for_call(self, call: CoreCall) -> None:
-        ends_s = time.monotonic() + CALL_TIMEOUT_S
-        while self._repeats_calls and (call.kind, call.number) not in self._made:
-            if time.monotonic() > ends_s:
-                self._stop_repeating(f"the follower lacks an input of the call of {call.now_ns} ns")
-            self._executor.spin_once(timeout_sec=0.02)
-        self._made.discard((call.kind, call.number))
-
-    def _stop_repeating(self, reason: str) -> None:
-        """From now on the follower decides by itself."""
-        if self._repeats_calls:
-            self._repeats_calls = self.report.comparison.at_recorded_times = False
-            self.get_logger().warning(f"commands are decided on anew from here on: {reason}")
-            self._publishers_by_topic[CALLS_TOPIC].publish(encode_core_call(CoreCall(0, CallKind.END)))
+    def _decide_anew(self, reason: str) -> None:
+        self.report.comparison.at_recorded_times = False
+        self.get_logger().warning(f"commands are decided on anew from here on: {reason}")
 
     def _take_note(self, entry: Entry) -> None:
         """Of what the recorded run's own nodes said."""
@@ -432,13 +394,17 @@ class ReplayNode(Node):
         return self._say(frame.depth) and self._say(frame.colour)
 
     def _settle(self) -> None:
-        """Wait for the answer that is owed, if one is."""
-        if self._ledger.owed_ns is None:
-            return
+        """Wait for what is owed: the answer to the shown frame, and the recorded calls that can be made."""
+        if self._ledger.owed_ns is not None:
+            self._take_answer()
+        if self._calls is not None:
+            self._calls.settle()
+
+    def _take_answer(self) -> None:
         reason = self._wait_for_answer()
         frame, traces = self._shown, self._traces
-        if frame is not None and traces is not None:
-            self._answered.append(frame.stamp_ns)
+        if self._calls is not None and frame is not None and traces is not None:
+            self._calls.note_traces(frame.stamp_ns)
         self._ledger.settle()
         if frame is None:
             return
@@ -471,7 +437,7 @@ class ReplayNode(Node):
             if self._traces is None and now_s > remind_s:
                 self._publish_frame(shown)
                 remind_s = now_s + REMINDER_PERIOD_S
-            self._executor.spin_once(timeout_sec=0.02)
+            self._spin_once()
         return None
 
     def _hopeless(self, shown: Frame, began_s: float) -> str | None:
@@ -552,10 +518,10 @@ class ReplayNode(Node):
         self.report.task.states.append(state.data)
 
     def _on_core_call(self, message: String) -> None:
+        if self._calls is None:
+            return
         try:
-            call = decode_core_call(message)
-            if call.kind in (CallKind.BEGIN, CallKind.UPDATE):
-                self._made.add((call.kind, call.number))
+            self._calls.note_made(message)
         except MessageError as error:
             self.get_logger().warning(str(error))
 
@@ -568,7 +534,9 @@ class ReplayNode(Node):
     def _on_instruction(self, message: String) -> None:
         """A sentence: the replay's own comes back, any other was typed, and stays in force."""
         if message.data in self._own_words:
-            self._own_words.remove(message.data)
+            # Only the newest is delivered for sure: what was said before it does not come any more.
+            while self._own_words.popleft() != message.data:
+                continue
             return
         try:
             self._typed = clean_instruction(message.data)
@@ -576,7 +544,8 @@ class ReplayNode(Node):
             self.get_logger().warning(str(error))
             self._typed = ""
         self._begin_task(self._typed)
-        self._stop_repeating("another instruction was given")
+        if self._calls is not None:
+            self._calls.end("another instruction was given")
 
     def _on_gripper_goal(self, handle: ServerGoalHandle) -> GripperCommand.Result:
         """Gripper goals are taken note of; the fingers move as they were recorded."""
@@ -634,12 +603,15 @@ class ReplayNode(Node):
                 raise ReplayError(
                     f"waited {self._settings.patience_s:g} s in vain for {what}; {self._words_of_nodes()}"
                 )
-            self._executor.spin_once(timeout_sec=0.02)
+            self._spin_once()
+
+    def _spin_once(self) -> None:
+        self._executor.spin_once(timeout_sec=0.02)
 
     def _spin_for(self, seconds: float) -> None:
         ends_s = time.monotonic() + seconds
         while time.monotonic() < ends_s:
-            self._executor.spin_once(timeout_sec=0.02)
+            self._spin_once()
 
     def _words_of_nodes(self) -> str:
         return "; ".join(
