@@ -281,6 +281,7 @@ class WebViewerNode(Node):
         self._picture: NDArray[np.uint8] | None = None
         self._traces: DrawnTraces | None = None
         self._hand_path = _NO_PATH
+        self._cloud = NO_POINTS
         self._camera_frame = ""
         self._camera_in_base: NDArray[np.float64] | None = None
         self._transforms = Buffer()
@@ -401,6 +402,7 @@ class WebViewerNode(Node):
             return
         self._errors.pop("depth", None)
         if not self._page.cloud_wanted:
+            self._cloud = NO_POINTS
             self._page.draw_cloud(NO_POINTS)
             return
         if abs(decode_stamp(image.header.stamp) - self._colour_stamp_ns) > _SAME_INSTANT_NS:
@@ -416,6 +418,7 @@ class WebViewerNode(Node):
             most=self._settings.cloud_points,
             farthest=self._settings.cloud_radius,
         )
+        self._cloud = cloud
         if self._page.ago_s == 0.0:
             self._page.draw_cloud(cloud)
 
@@ -459,7 +462,15 @@ class WebViewerNode(Node):
         self._page.draw_moment_label("now")
         if self._history.due(now_s):
             self._history.add(
-                Moment(now_s, self._traces, dict(self._joints), self._jpeg(), self._state, self._hand_path)
+                Moment(
+                    now_s,
+                    self._traces,
+                    dict(self._joints),
+                    self._jpeg(),
+                    self._state,
+                    self._hand_path,
+                    self._cloud,
+                )
             )
 
     def _show_past(self, ago_s: float) -> None:
@@ -475,6 +486,7 @@ class WebViewerNode(Node):
         self._page.draw_robot(self._robot.poses_in_base(moment.joints))
         self._page.draw_camera(picture, self._intrinsics, self._camera_in_base)
         self._page.draw_traces(moment.traces, moment.hand_path)
+        self._page.draw_cloud(moment.cloud if self._page.cloud_wanted else NO_POINTS)
         self._page.draw_moment_label(f"{ago_s:.1f} s ago: {moment.state}")
 
     def _jpeg(self) -> bytes:

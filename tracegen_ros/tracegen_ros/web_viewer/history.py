@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tracegen_ros.web_viewer.drawing import DrawnTraces
+from tracegen_ros.web_viewer.drawing import DrawnTraces, Points
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Moment:
         image_jpeg: The camera's image; empty when there is none.
         state: The follower's state and reason.
         hand_path: (K, 3) where the hand is to go [m, base frame].
+        cloud: What the camera saw in space; moments between two clouds share one.
     """
 
     at_s: float
@@ -32,6 +33,7 @@ class Moment:
     image_jpeg: bytes
     state: str
     hand_path: NDArray[np.float32]
+    cloud: Points
 
 
 class History:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from tracegen_ros.web_viewer.drawing import NO_POINTS
 from tracegen_ros.web_viewer.health import (
     HealthSample,
     Input,
@@ -21,7 +22,7 @@ from tracegen_ros.web_viewer.history import History, Moment
 
 
 def moment(at_s: float) -> Moment:
-    return Moment(at_s, None, {}, b"", f"at {at_s:g}", np.zeros((0, 3), np.float32))
+    return Moment(at_s, None, {}, b"", f"at {at_s:g}", np.zeros((0, 3), np.float32), NO_POINTS)
 
 
 def test_the_past_is_found_and_what_is_too_old_forgotten() -> None:
