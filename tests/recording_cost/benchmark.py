@@ -139,6 +139,7 @@ def measure_memory(minutes: float, folder: Path) -> None:
     for name, kind in kinds.items():
         recorder.add_topic(WrittenTopic(name, kind, message_definition(kind)))
     process, count = psutil.Process(), round(minutes * 60 * IMAGE_RATE_HZ)
+    print(f"{process.memory_info().rss / MEBIBYTE:.1f} MiB of memory before, the simulated camera's included")
     for number in range(count):
         now_ns = number * NANOSECONDS // IMAGE_RATE_HZ + 1
         for name, data in zip(("/colour", "/depth"), pictures[number % FRAMES], strict=True):
