@@ -41,11 +41,12 @@ INSTRUCTIONS_KEPT = 6
 """Earlier instructions on the page."""
 
 _SIDE_WIDTH_PX = 360
-_PLOT_HEIGHT_PX = 120
+_PLOT_HEIGHT_PX = 105
 _LINE_WIDTH_PX = 1.5
 _LEADING_LINE_WIDTH_PX = 3.5
 _HAND_PATH_WIDTH_PX = 6.0
-_HEAD_SIZE_M = 0.012
+_HEAD_SIZE_M = 0.009
+_SRGB_EXPONENT = 2.2
 _CLOUD_POINT_M = 0.005
 _FRUSTUM_M = 0.12
 _HAND_PATH_COLOUR = (255, 255, 255)
@@ -159,7 +160,8 @@ class Page:
         with self._server.atomic():
             leading = trace_lines(traces, until, leading=True) if shown and traces else NO_LINES
             others = trace_lines(traces, until, leading=False) if shown and traces else NO_LINES
-            heads = trace_heads(traces, until) if shown and traces else NO_POINTS
+            # At the end of the paths the heads would only hide them.
+            heads = trace_heads(traces, until) if shown and traces and until < 1.0 else NO_POINTS
             path = path_lines(hand_path_in_base, _HAND_PATH_COLOUR) if self._show_path.value else NO_LINES
             _set_lines(self._leading, leading)
             _set_lines(self._others, others)
@@ -340,7 +342,12 @@ def _set_lines(handle: viser.LineSegmentsHandle, lines: Lines) -> None:
     handle.visible = len(lines.points) > 0
     if len(lines.points) > 0:
         handle.points = lines.points
-        handle.colors = lines.colours
+        handle.colors = _linear(lines.colours)
+
+
+def _linear(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """sRGB ``colours`` as linear ones, which is what viser's page takes those of lines (but not of points) to be."""
+    return np.rint(255.0 * (colours / 255.0) ** _SRGB_EXPONENT).astype(np.uint8)
 
 
 def _add_plot(
