@@ -156,7 +156,7 @@ class Report:
             models=evaluation.models,
             failures=self.failures,
             warnings=self.warnings,
-            verdicts=[_sentence(one) for one in self.comparisons() if one.rows],
+            verdicts=_verdicts(self.comparisons()),
             headlines=_table(evaluation, HEADLINES, evaluation.models),
             worst=[
                 {
@@ -194,21 +194,30 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _sentence(one: Comparison) -> dict[str, str]:
-    what = definition(one.measure)
-    shown = "" if what.unit == "" else f" {what.unit}"
-    interval = ""
-    if one.interval is not None:
-        low, high = (format_value(end, what.unit) for end in one.interval)
-        interval = f" (95 %: {low} to {high})"
-    size = f"{format_value(one.difference, what.unit)}{shown}{interval}, {one.rows} windows"
-    if not one.better:
-        return {
-            "kind": "equal",
-            "text": f"{what.title}: no difference between {one.second} and {one.first}; {size}",
-        }
-    kind = "better" if one.better == one.second else "worse"
-    return {"kind": kind, "text": f"{what.title}: {one.second} is {kind} than {one.first} by {size}"}
+def _verdicts(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
+    """A sentence for each difference, and one for all measures that show none."""
+    lines = []
+    equal: dict[tuple[str, str], list[str]] = {}
+    for one in comparisons:
+        what = definition(one.measure)
+        if not one.rows:
+            continue
+        if not one.better:
+            equal.setdefault((one.second, one.first), []).append(what.title)
+            continue
+        kind = "better" if one.better == one.second else "worse"
+        size = f"{format_value(abs(one.difference), what.unit)} {what.unit}".rstrip()
+        if one.interval is not None:
+            low, high = (format_value(end, what.unit) for end in sorted(map(abs, one.interval)))
+            size += f" (95 %: {low} to {high})"
+        text = (
+            f"{what.title}: {one.second} is {kind} than {one.first} by {size}, {_counted(one.rows, 'window')}"
+        )
+        lines.append({"kind": kind, "text": text})
+    for (second, first), titles in equal.items():
+        text = f"between {second} and {first} no difference can be told in: {', '.join(titles)}"
+        lines.append({"kind": "equal", "text": text})
+    return lines
 
 
 def _table(evaluation: Evaluation, names: Sequence[str], models: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rclpy.utilities import remove_ros_args
 
@@ -59,6 +60,10 @@ SCRUBBED_WINDOWS = 120
 
 LINE_WIDTH = 2
 """Of traces in pictures [px]."""
+
+LONG_FACTS = ("parameters", "packages")
+LONGEST_FACT = 120
+"""Values of a bag's provenance that a report leaves out: these, and longer ones [characters]."""
 
 EXIT_KEPT, EXIT_NOT_KEPT, EXIT_UNREADABLE = 0, 1, 2
 
@@ -110,7 +115,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
                     network.predictor,
                     evaluated.camera.intrinsics,
                     arguments.seeds,
-                    arguments.seed,
+                    _recorded_seed(bag.provenance) if arguments.seed is None else arguments.seed,
                     refused,
                 )
                 for network in networks
@@ -158,6 +163,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
         for threshold in thresholds
         if (failure := threshold.failure(evaluation, network.name))
     ]
+    first_seed = "the recorded run's" if arguments.seed is None else arguments.seed
     facts = {
         "models": "; ".join(
             f"{network.name}: {network.predictor.status.digest}, {network.predictor.status.sampling}, "
@@ -165,7 +171,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
             for network in networks
         ),
         "windows": f"every {config.every_s:g} s, at most {config.horizon_s:g} s ahead, ending at a new instruction",
-        "seeds": f"{arguments.seeds} from {arguments.seed}; measures are of the first, spread is over all",
+        "seeds": f"{arguments.seeds} from {first_seed}; measures are of the first, spread is over all",
         "truth": f"hand: forward kinematics of recorded joints; scene: {tracker.name}, depth and stillness",
         "intervals": f"95 %, by resampling blocks of {BLOCK_S:g} s",
         "joint limits": robot.limits.name,
@@ -241,7 +247,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--seeds", type=int, default=3, help="predictions of each window (default: %(default)s)"
     )
-    made.add_argument("--seed", type=int, default=0, help="the first seed (default: %(default)s)")
+    made.add_argument(
+        "--seed", type=int, help="the first seed (default: the recorded run's, where known, else 0)"
+    )
     made.add_argument(
         "--cotracker", type=Path, metavar="WEIGHTS", help="track with CoTracker3 and these weights"
     )
@@ -260,10 +268,13 @@ def run(words: Sequence[str]) -> int:
         if arguments.seeds < 1:
             raise ModelOptionError(f"--seeds must be at least 1, got {arguments.seeds}")
         report = evaluate(arguments)
+        page = report.write(arguments.out)
     except BAD_INPUT as error:
         print(f"tracegen-eval-bag: {error}", file=sys.stderr)
         return EXIT_UNREADABLE
-    page = report.write(arguments.out)
+    except OSError as error:
+        print(f"tracegen-eval-bag: cannot write the report to {arguments.out}: {error}", file=sys.stderr)
+        return EXIT_UNREADABLE
     print(summary(report))
     print(f"report: {page}")
     return EXIT_NOT_KEPT if report.failures else EXIT_KEPT
@@ -312,9 +323,23 @@ def _scrubbed_every(arguments: argparse.Namespace) -> int:
     return max(1, round(total_s / arguments.every / SCRUBBED_WINDOWS))
 
 
-def _facts(provenance: dict[str, object]) -> dict[str, str]:
-    """The plain values of a bag's provenance."""
-    return {name: str(value) for name, value in provenance.items() if isinstance(value, str | int | float)}
+def _recorded_seed(provenance: Mapping[str, Any]) -> int:
+    """The seed that the recorded run's traces were sampled from; 0 where the bag does not say."""
+    parameters = provenance.get("parameters")
+    of_node = parameters.get("/trace_node") if isinstance(parameters, Mapping) else None
+    seed = of_node.get("seed") if isinstance(of_node, Mapping) else None
+    return seed if isinstance(seed, int) else 0
+
+
+def _facts(provenance: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """The short values of a bag's provenance; parameters of nodes and texts of files stay in the bag."""
+    found: dict[str, str] = {}
+    for name, value in provenance.items():
+        if isinstance(value, Mapping) and name not in LONG_FACTS:
+            found |= _facts(value, f"{prefix}{name} ")
+        elif isinstance(value, str | int | float) and 0 < len(str(value)) <= LONGEST_FACT:
+            found[f"{prefix}{name}"] = str(value)
+    return found
 
 
 if __name__ == "__main__":
