@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -105,6 +106,8 @@ class Window:
     def __init__(self, tester, page) -> None:
         self._tester = tester
         self.page = page
+        self.asked: set[str] = set()
+        page.on("request", lambda request: self.asked.add(request.url))
 
     def wait(self, happened: Callable[[], object], what: str) -> None:
         try:
@@ -188,10 +191,11 @@ def window(tester, follower, camera, port) -> Iterator[Window]:
         page.set_default_timeout(120_000.0)
 
         tester.wait(lambda: answers(port), "the viewer")
+        window = Window(tester, page)
         page.goto(f"http://127.0.0.1:{port}/{COARSE_PIXELS}")
         page.locator("form input").first.wait_for()
         with camera.running():
-            yield Window(tester, page)
+            yield window
         browser.close()
 
 
@@ -202,6 +206,12 @@ def test_what_is_live_is_shown_and_names_cannot_become_markup(window: Window) ->
     window.wait(lambda: "FOLLOW" in window.text("[data-follower-state]"), "the state")
     assert "towards a <b>grasp</b>" in window.text("[data-follower-state]")
     window.shoot("1_opened")
+
+
+@WITH_BROWSER
+def test_the_page_brings_all_it_needs_and_asks_no_other_machine(window: Window) -> None:
+    hosts = {urlsplit(url).hostname for url in window.asked if url.startswith(("http", "ws"))}
+    assert hosts == {"127.0.0.1"}
 
 
 @WITH_BROWSER
