@@ -11,7 +11,7 @@ from rclpy.time import Time
 from tf2_ros import Buffer, TransformException
 
 from ik_controller.evaluation.recording import Camera, FloatArray, JointTrack, RecordedFrame, RecordingError
-from ik_controller.nodes.trace_follower_node import FINGER_JOINTS
+from ik_controller.nodes.instant_inputs import FINGER_JOINTS
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.bags.bag_reader import Bag

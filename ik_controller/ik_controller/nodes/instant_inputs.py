@@ -1,0 +1,185 @@
+"""What belongs to one instant: the depth image, the joints, the fingers, and where the camera stands.
+
+Messages come in whatever order they like; here they are kept until the traces of their instant ask for them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from tf2_ros import Buffer, TransformException
+
+from ik_controller.nodes.follower_parameters import FollowerParameters
+from ik_controller.nodes.input_errors import InputErrors
+from ik_controller.nodes.joint_state_buffer import JointStateBuffer
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.trace_grid import TraceGrid
+from tracegen_ros.messages import (
+    JointSample,
+    MessageError,
+    MissingJointError,
+    decode_depth,
+    decode_intrinsics,
+    decode_joint_state,
+    decode_stamp,
+    decode_transform,
+    nanoseconds_from,
+)
+
+FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
+
+_DEPTH_IMAGES_KEPT = 30
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Traces, and when they came.
+
+    Attributes:
+        stamp_ns: Stamp of the colour image that they were predicted from [ns].
+        frame_id: The camera's optical frame.
+        traces: The traces.
+        arrived_s: When they arrived [s of wall time].
+    """
+
+    stamp_ns: int
+    frame_id: str
+    traces: TraceGrid
+    arrived_s: float
+
+
+class InstantInputs:
+    """Keeps the recent past of all inputs but the traces, and finds what belongs to a stamp.
+
+    Args:
+        parameters: Frames, tolerances and gaps.
+        joint_names: The arm's joints, in order.
+        transforms: Where the camera's pose is looked up.
+        errors: Is told what is wrong with an input.
+
+    Attributes:
+        intrinsics: Of the colour camera; None before they came.
+        joints: The arm's recent past.
+        fingers: The fingers' recent past.
+    """
+
+    def __init__(
+        self,
+        parameters: FollowerParameters,
+        joint_names: tuple[str, ...],
+        transforms: Buffer,
+        errors: InputErrors,
+    ) -> None:
+        self._base_frame = parameters.base_frame
+        self._tolerance_ns = nanoseconds_from(parameters.sync_tolerance_s)
+        self._joint_names = joint_names
+        self._transforms = transforms
+        self._errors = errors
+        self._depths: OrderedDict[int, Image] = OrderedDict()
+        self._camera_in_base: dict[str, NDArray[np.float64]] = {}
+        self.intrinsics: CameraIntrinsics | None = None
+        self.joints = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
+        self.fingers = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
+
+    # What comes in
+
+    def add_depth(self, image: Image) -> None:
+        """A depth image; it is decoded when it is asked for."""
+        self._depths[decode_stamp(image.header.stamp)] = image
+        while len(self._depths) > _DEPTH_IMAGES_KEPT:
+            self._depths.popitem(last=False)
+
+    def add_camera_info(self, info: CameraInfo) -> bool:
+        """Intrinsics of the colour camera; False where they cannot be used."""
+        try:
+            self.intrinsics = decode_intrinsics(info)
+        except MessageError as error:
+            self._errors.note("camera info", str(error))
+            return False
+        self._errors.note("camera info", "")
+        return True
+
+    def add_joint_state(self, message: JointState) -> bool:
+        """Joints of the arm, of the fingers, or of both; False where the arm's are not among them or unusable."""
+        try:
+            self.fingers.add(decode_joint_state(message, FINGER_JOINTS))
+        except MissingJointError:
+            pass  # A gripper may publish its joints in messages of its own.
+        except MessageError as error:
+            self._errors.note("joint states", str(error))
+        try:
+            self.joints.add(decode_joint_state(message, self._joint_names))
+        except MissingJointError as error:
+            if not set(FINGER_JOINTS).issuperset(message.name):
+                self._errors.note("joint states", str(error))
+            return False
+        except MessageError as error:
+            self._errors.note("joint states", str(error))
+            return False
+        self._errors.note("joint states", "")
+        return True
+
+    # What belongs to a stamp
+
+    def are_complete(self, observation: Observation) -> bool:
+        """All that belongs to the instant of ``observation`` has arrived."""
+        camera_in_base = self.camera_pose(observation.frame_id)
+        return (
+            self.has_depth_near(observation.stamp_ns)
+            and self.joints.reaches(observation.stamp_ns)
+            and self.intrinsics is not None
+            and camera_in_base is not None
+        )
+
+    def has_depth_near(self, stamp_ns: int) -> bool:
+        """The depth image that belongs to the colour image of ``stamp_ns`` has arrived."""
+        return self._depth_near(stamp_ns) is not None
+
+    def depth_at(self, stamp_ns: int) -> NDArray[np.float32] | None:
+        """(H, W) depth [m] that belongs to the colour image of ``stamp_ns``; None where there is none to be used."""
+        image = self._depth_near(stamp_ns)
+        if image is None:
+            return None
+        try:
+            depth = decode_depth(image)
+        except MessageError as error:
+            self._errors.note("depth", str(error))
+            return None
+        self._errors.note("depth", "")
+        return depth
+
+    def newest_depth_with_joints(self, after_ns: int) -> tuple[int, str] | None:
+        """Stamp and frame of the newest depth image later than ``after_ns`` at which the joints are known."""
+        known = [ns for ns in self._depths if ns > after_ns and self.joints.positions_at(ns) is not None]
+        return (max(known), self._depths[max(known)].header.frame_id) if known else None
+
+    def camera_pose(self, frame_id: str) -> NDArray[np.float64] | None:
+        """(4, 4) pose of the camera in the base frame; looked up once, since the camera is fixed."""
+        if frame_id not in self._camera_in_base:
+            try:
+                found = self._transforms.lookup_transform(self._base_frame, frame_id, Time())
+                self._camera_in_base[frame_id] = decode_transform(found.transform)
+            except (TransformException, MessageError) as error:
+                self._errors.note(
+                    "camera pose", f"no transform from {frame_id!r} to {self._base_frame!r}: {error}"
+                )
+                return None
+        self._errors.note("camera pose", "")
+        return self._camera_in_base[frame_id]
+
+    def _depth_near(self, stamp_ns: int) -> Image | None:
+        """Cameras may stamp colour and depth apart."""
+        nearest_ns = min(self._depths, key=lambda other_ns: abs(other_ns - stamp_ns), default=None)
+        if nearest_ns is None or abs(nearest_ns - stamp_ns) > self._tolerance_ns:
+            return None
+        return self._depths[nearest_ns]
+
+
+def opening_m(fingers: JointSample | None) -> float | None:
+    """Opening between the fingertips [m], None where the fingers have not reported."""
+    return None if fingers is None else float(fingers.positions.sum())

@@ -1,0 +1,210 @@
+"""What an update of the motion core is given: of one instant, in the core's time, and the same when made again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from tf2_ros import Buffer
+
+from ik_controller.follower import FollowerInput
+from ik_controller.nodes.follower_parameters import FollowerParameters
+from ik_controller.nodes.input_errors import InputErrors
+from ik_controller.nodes.instant_inputs import FINGER_JOINTS, InstantInputs, Observation
+from ik_controller.nodes.recorded_calls import RecordedCalls
+from ik_controller.nodes.update_inputs import CLOCK_SET_BACK_NS, UpdateInputs
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.trace_grid import TraceGrid
+from tracegen_ros.messages import (
+    encode_depth,
+    encode_header,
+    encode_intrinsics,
+    encode_joint_state,
+    encode_transform,
+)
+from tracegen_ros.messages.core_calls import CallKind, CoreCall
+
+MS = 1_000_000
+BEGIN_NS = 1_700_000_000 * 1000 * MS
+ARM = tuple(f"fr3_joint{index}" for index in range(1, 8))
+CAMERA = "camera_optical_frame"
+INTRINSICS = CameraIntrinsics(fx=8.0, fy=8.0, cx=3.5, cy=2.5, width=8, height=6)
+
+
+class Robot:
+    """Inputs as a robot sends them; times are milliseconds since ``BEGIN_NS``."""
+
+    def __init__(self, **parameters: object) -> None:
+        self.parameters = FollowerParameters(**parameters)
+        self.log: list[str] = []
+        self.errors = InputErrors(self.log.append)
+        self.transforms = Buffer()
+        self.inputs = InstantInputs(self.parameters, ARM, self.transforms, self.errors)
+        self.updates = UpdateInputs(self.inputs, self.parameters)
+
+    def see(self, at_ms: int, depth_m: float = 0.5) -> None:
+        header = encode_header(BEGIN_NS + at_ms * MS, CAMERA)
+        self.inputs.add_depth(encode_depth(np.full((6, 8), depth_m), header))
+
+    def move(self, at_ms: int, names: tuple[str, ...] = ARM) -> bool:
+        positions = np.full(len(names), at_ms / 1000)
+        header = encode_header(BEGIN_NS + at_ms * MS, "")
+        return self.inputs.add_joint_state(encode_joint_state(names, positions, np.zeros(len(names)), header))
+
+    def place_camera(self) -> None:
+        pose = np.eye(4)
+        pose[:3, 3] = (1.0, 2.0, 3.0)
+        header = encode_header(0, self.parameters.base_frame)
+        self.transforms.set_transform_static(encode_transform(pose, header, CAMERA), "test")
+        self.inputs.add_camera_info(encode_intrinsics(INTRINSICS, encode_header(0, CAMERA)))
+
+    def now(self, at_ms: int, observation: Observation | None) -> tuple[FollowerInput, CoreCall]:
+        return self.updates.of_now(observation, BEGIN_NS + at_ms * MS, gripper_busy=False, number=5)
+
+
+def traces_of(at_ms: int) -> Observation:
+    grid = TraceGrid(np.full((3, 4, 3), 0.5), np.zeros((3, 4, 2)))
+    return Observation(BEGIN_NS + at_ms * MS, CAMERA, grid, arrived_s=0.0)
+
+
+def at_work(**parameters: object) -> Robot:
+    """Everything has come that belongs to the traces of 100 ms."""
+    robot = Robot(**parameters)
+    robot.place_camera()
+    robot.see(100)
+    for at_ms in (90, 105, 140):
+        robot.move(at_ms, (*ARM, *FINGER_JOINTS))
+    return robot
+
+
+def assert_same(one: FollowerInput, other: FollowerInput) -> None:
+    for name, value in asdict(one).items():
+        np.testing.assert_equal(asdict(other)[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("lacking", ["depth", "joints", "camera"])
+def test_an_instant_is_complete_when_the_last_of_its_inputs_has_come(lacking: str) -> None:
+    robot = Robot()
+    steps = {"depth": lambda: robot.see(100), "joints": lambda: robot.move(100), "camera": robot.place_camera}
+    for name, step in steps.items():
+        if name != lacking:
+            step()
+    assert not robot.inputs.are_complete(traces_of(100))
+    steps[lacking]()
+    assert robot.inputs.are_complete(traces_of(100))
+
+
+def test_a_camera_pose_that_is_missing_is_named_once_until_it_comes() -> None:
+    robot = Robot()
+    for _ in range(3):
+        assert robot.inputs.camera_pose(CAMERA) is None
+    assert len(robot.log) == 1 and CAMERA in robot.log[0] and robot.errors.current == robot.log
+    robot.place_camera()
+    pose = robot.inputs.camera_pose(CAMERA)
+    assert pose is not None and not robot.errors.current
+    np.testing.assert_allclose(pose[:3, 3], (1.0, 2.0, 3.0))
+
+
+def test_depth_stamped_a_little_apart_belongs_to_the_colour_image_and_further_apart_it_does_not() -> None:
+    robot = Robot(sync_tolerance_s=0.01)
+    robot.see(100, 0.5)
+    robot.see(133, 0.7)
+    depth = robot.inputs.depth_at(BEGIN_NS + 125 * MS)
+    assert depth is not None and depth[0, 0] == pytest.approx(0.7)
+    assert robot.inputs.depth_at(BEGIN_NS + 116 * MS) is None
+
+
+def test_fingers_may_speak_for_themselves_and_a_missing_arm_joint_is_an_error() -> None:
+    robot = Robot()
+    assert not robot.move(10, FINGER_JOINTS)
+    assert robot.inputs.fingers.newest is not None and not robot.errors.current
+    assert not robot.move(20, ARM[1:])
+    assert "joint states" in robot.errors.current[0]
+    assert robot.move(30)
+    assert not robot.errors.current
+
+
+def test_an_update_takes_what_is_newest_and_what_belongs_to_its_traces_and_says_so() -> None:
+    robot = at_work()
+    inputs, call = robot.now(150, traces_of(100))
+    assert inputs.now_s - inputs.trace_stamp_s == pytest.approx(0.05)
+    np.testing.assert_allclose(inputs.joints_at_trace, 0.100)
+    np.testing.assert_allclose(inputs.joint_state_now[0], 0.140)
+    assert inputs.finger_width_m == pytest.approx(2 * 0.140)
+    assert (call.number, call.kind, call.now_ns) == (5, CallKind.UPDATE, BEGIN_NS + 150 * MS)
+    assert (call.traces_ns, call.joints_ns) == (BEGIN_NS + 100 * MS, BEGIN_NS + 140 * MS)
+    assert call.has_depth and call.has_camera and call.knows_joints
+
+
+def test_in_lockstep_stamps_alone_decide() -> None:
+    robot = at_work(lockstep=True)
+    inputs, call = robot.now(150, traces_of(100))
+    assert inputs.now_s == inputs.trace_stamp_s
+    assert call.joints_ns == BEGIN_NS + 105 * MS
+
+
+def test_a_recorded_call_is_given_the_same_again_though_more_has_come_since() -> None:
+    robot, again = at_work(), at_work()
+    inputs, call = robot.now(150, traces_of(100))
+    for at_ms in (150, 160, 170):
+        again.move(at_ms, (*ARM, *FINGER_JOINTS))
+    repeated, repeated_call = again.updates.of_call(call, traces_of(100))
+    assert_same(repeated, inputs)
+    assert repeated_call == call
+
+
+def test_a_recorded_call_is_not_given_what_was_missing_then() -> None:
+    robot, poor = at_work(), Robot()
+    poor.move(140)
+    inputs, call = poor.now(150, traces_of(100))
+    assert not (call.has_depth or call.has_camera or call.knows_joints)
+    repeated, repeated_call = robot.updates.of_call(call, traces_of(100))
+    assert repeated.depth_m is None and repeated.camera_in_base is None and repeated.joints_at_trace is None
+    assert repeated_call == call
+    assert inputs.joints_at_trace is None
+
+
+def test_old_joints_count_as_missing() -> None:
+    robot = at_work(joint_timeout_s=0.3)
+    assert robot.now(440, None)[0].joint_state_now is not None
+    inputs, call = robot.now(441, None)
+    assert inputs.joint_state_now is None and call.joints_ns is None
+
+
+def test_time_stands_still_where_the_clock_is_late_and_follows_one_that_was_set_back() -> None:
+    robot = at_work()
+    at_ns = robot.now(2000, None)[1].now_ns
+    assert robot.now(1900, None)[1].now_ns == at_ns
+    back_ms = 2000 - CLOCK_SET_BACK_NS // MS
+    assert robot.now(back_ms, None)[1].now_ns == BEGIN_NS + back_ms * MS
+
+
+def test_recorded_calls_keep_their_order_and_wait_for_what_they_name() -> None:
+    robot = Robot()
+    recorded = RecordedCalls(robot.inputs)
+    task = CoreCall(1, CallKind.TASK, "lift")
+    recorded.add(task)
+    assert not recorded.active and recorded.take_ready() is None
+    recorded.begin()
+    joints_ns, traces_ns = BEGIN_NS + 140 * MS, BEGIN_NS + 100 * MS
+    update = CoreCall(
+        0, CallKind.UPDATE, traces_ns=traces_ns, joints_ns=joints_ns, has_depth=True, has_camera=True
+    )
+    recorded.add(update)
+    recorded.add(task)
+    for step in (
+        lambda: robot.move(140),
+        lambda: robot.see(100),
+        robot.place_camera,
+    ):
+        assert recorded.take_ready() is None
+        step()
+    assert recorded.take_ready() is None
+    recorded.note_traces(traces_of(100))
+    call, observation = recorded.take_ready() or (None, None)
+    assert call == update and observation is not None and observation.stamp_ns == traces_ns
+    assert recorded.take_ready() == (task, None)
+    recorded.add(task)
+    recorded.end()
+    assert recorded.take_ready() is None
