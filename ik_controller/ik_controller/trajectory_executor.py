@@ -18,24 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ik_controller.joint_limits import JointLimits
-from ik_controller.piecewise_polynomial import derivatives, segment_coefficients
+from ik_controller.joint_spline import JointSetpoint, JointSpline
+from ik_controller.trajectory_joining import LARGEST_DETOUR, JoinedMotion, join
 
 FloatArray = NDArray[np.float64]
 
 START_TOLERANCE = 0.02
 """Largest distance between a trajectory's start and where the arm is told to be then [rad]."""
-
-JOINING_TIMES_S = (0.2, 0.4, 0.8, 1.6)
-"""How long a trajectory is joined for where it does not continue what runs, tried in turn [s]."""
-
-LARGEST_DETOUR = 0.03
-"""While it is joined, the arm is nowhere farther than this from its trajectory [rad]."""
-
-_JOINING_PERIOD_S = 0.005
-"""Time between two instants at which a joined motion is looked at [s]."""
-
-_SAME = 1e-9
-"""Positions, velocities and accelerations that differ by less are the same [rad, rad/s, rad/s²]."""
 
 REST_VELOCITY = 1e-3
 """A last knot faster than this does not rest [rad/s]."""
@@ -84,21 +73,6 @@ class JointRange:
 
 
 @dataclass(frozen=True)
-class JointSetpoint:
-    """Where the joints shall be at one instant: position [rad], velocity [rad/s], acceleration [rad/s²], each (J,)."""
-
-    position: FloatArray
-    velocity: FloatArray
-    acceleration: FloatArray
-
-    @classmethod
-    def at_rest(cls, position: FloatArray) -> JointSetpoint:
-        """Standing at ``position`` (J,) [rad]."""
-        zero = np.zeros_like(position)
-        return cls(np.array(position, dtype=float), zero, zero)
-
-
-@dataclass(frozen=True)
 class TrajectoryCommand:
     """A motion to execute.
 
@@ -132,8 +106,8 @@ class TrajectoryExecutor:
 
     def reset(self, now_s: float, position: FloatArray) -> None:
         """Forget everything and stand at ``position`` (J,) [rad]."""
-        self._running = _Motion(_Spline.standing(now_s, np.asarray(position, dtype=float)))
-        self._waiting: list[_Motion] = []
+        self._running = JoinedMotion(JointSpline.standing(now_s, np.asarray(position, dtype=float)))
+        self._waiting: list[JoinedMotion] = []
         self._asked_s = now_s
 
     def submit(self, command: TrajectoryCommand, now_s: float, names: Sequence[str] | None = None) -> None:
@@ -162,7 +136,23 @@ class TrajectoryExecutor:
         # What was asked for already is on its way to the arm.
         joined_s = max(start_s, now_s, self._asked_s)
         before = self._setpoint_of_plan(joined_s)
-        motion = self._join(_Spline.through(command, start_s, before), joined_s, before)
+        spline = JointSpline.through(
+            start_s, command.times_s, command.positions, command.velocities, command.accelerations, before
+        )
+        jump = np.abs(before.position - spline.sample(joined_s).position)
+        if jump.max() > START_TOLERANCE:
+            joint = int(np.argmax(jump))
+            raise StartError(
+                f"{self._joints.names[joint]} would jump by {jump[joint]:.4f} rad (at most {START_TOLERANCE} rad): "
+                "start the trajectory where the arm is commanded to be at its start time"
+            )
+        motion = join(spline, joined_s, before, self._limits)
+        if motion is None:
+            raise StartError(
+                f"the trajectory takes over {joined_s - start_s:.3f} s after its start, and the arm cannot join it "
+                f"inside its limits and within {LARGEST_DETOUR} rad of it: "
+                "send it earlier, or begin as the arm moves then"
+            )
         self._waiting = [other for other in self._waiting if other.start_s < start_s] + [motion]
 
     def setpoint(self, now_s: float) -> JointSetpoint:
@@ -184,58 +174,6 @@ class TrajectoryExecutor:
             if motion.start_s <= time_s:
                 plan = motion
         return plan.sample(time_s)
-
-    def _join(self, spline: _Spline, joined_s: float, before: JointSetpoint) -> _Motion:
-        """``spline`` as it can be taken up at ``joined_s`` [s] by an arm that is told ``before`` until then.
-
-        Raises:
-            StartError: It cannot, inside the limits.
-        """
-        after = spline.sample(joined_s)
-        position = before.position - after.position
-        # A command that says nothing about a derivative is not held to it.
-        velocity = before.velocity - after.velocity if spline.has_velocities else np.zeros_like(position)
-        acceleration = (
-            before.acceleration - after.acceleration if spline.has_accelerations else np.zeros_like(position)
-        )
-        distance = np.abs(position)
-        if distance.max() > START_TOLERANCE:
-            joint = int(np.argmax(distance))
-            raise StartError(
-                f"{self._joints.names[joint]} would jump by {distance[joint]:.4f} rad (at most {START_TOLERANCE} rad): "
-                "start the trajectory where the arm is commanded to be at its start time"
-            )
-        if max(np.abs(part).max() for part in (position, velocity, acceleration)) < _SAME:
-            return _Motion(spline)
-        for duration_s in JOINING_TIMES_S:
-            lead = _Spline.decaying(joined_s, duration_s, JointSetpoint(position, velocity, acceleration))
-            if self._stays_inside(spline, lead, joined_s, duration_s):
-                return _Motion(spline, lead)
-        raise StartError(
-            f"the trajectory takes over {joined_s - spline.start_s:.3f} s after its start, and the arm cannot join it "
-            f"inside its limits and within {LARGEST_DETOUR} rad of it: send it earlier, or begin as the arm moves then"
-        )
-
-    def _stays_inside(self, spline: _Spline, lead: _Spline, joined_s: float, duration_s: float) -> bool:
-        """Joining ``spline`` by way of ``lead`` is no detour and breaks no bound that the spline keeps by itself."""
-        limits = self._limits
-        times = joined_s + np.arange(0.0, duration_s, _JOINING_PERIOD_S)
-        own_position, *own_rates = own = spline.sample_many(times)
-        added = lead.sample_many(times)
-        if np.abs(added[0]).max() > LARGEST_DETOUR:
-            return False
-        position, *rates = own + added
-        slowest, fastest = limits.velocity_bounds(position)
-        bounds = (
-            (limits.position_lower, limits.position_upper, position, own_position),
-            (slowest, fastest, rates[0], own_rates[0]),
-            (-limits.acceleration, limits.acceleration, rates[1], own_rates[1]),
-            (-limits.jerk, limits.jerk, rates[2], own_rates[2]),
-        )
-        return all(
-            bool(((joined >= np.minimum(lower, alone)) & (joined <= np.maximum(upper, alone))).all())
-            for lower, upper, joined, alone in bounds
-        )
 
     def _in_own_order(self, command: TrajectoryCommand, names: Sequence[str] | None) -> TrajectoryCommand:
         own = self._joints.names
@@ -295,115 +233,3 @@ class TrajectoryExecutor:
                 f"{joints.names[joint]} shall move at {command.velocities[knot, joint]:.3f} rad/s at knot {knot}; "
                 f"at most {joints.velocity[joint]:.3f} rad/s"
             )
-
-
-@dataclass(frozen=True)
-class _Motion:
-    """A trajectory, and what is added to it until it is joined."""
-
-    spline: _Spline
-    lead: _Spline | None = None
-
-    @property
-    def start_s(self) -> float:
-        return self.spline.start_s
-
-    @property
-    def end_s(self) -> float:
-        return self.spline.end_s if self.lead is None else max(self.spline.end_s, self.lead.end_s)
-
-    def sample(self, now_s: float) -> JointSetpoint:
-        on_spline = self.spline.sample(now_s)
-        if self.lead is None or now_s >= self.lead.end_s:
-            return on_spline
-        beside = self.lead.sample(now_s)
-        return JointSetpoint(
-            on_spline.position + beside.position,
-            on_spline.velocity + beside.velocity,
-            on_spline.acceleration + beside.acceleration,
-        )
-
-
-class _Spline:
-    """A piecewise polynomial in time that rests after its end.
-
-    Attributes:
-        start_s: When it starts [s].
-        has_velocities: Its knots carried velocities; ``has_accelerations`` likewise.
-    """
-
-    def __init__(
-        self,
-        start_s: float,
-        breaks_s: FloatArray,
-        coefficients: FloatArray,
-        end: FloatArray,
-        *,
-        has_velocities: bool = True,
-        has_accelerations: bool = True,
-    ) -> None:
-        self.start_s = start_s
-        self._breaks_s = breaks_s
-        self._coefficients = coefficients
-        self._end = end
-        self.has_velocities = has_velocities
-        self.has_accelerations = has_accelerations
-
-    @classmethod
-    def standing(cls, start_s: float, position: FloatArray) -> _Spline:
-        return cls(start_s, np.zeros(1), np.zeros((6, 0, len(position))), np.array(position))
-
-    @classmethod
-    def through(cls, command: TrajectoryCommand, start_s: float, before: JointSetpoint) -> _Spline:
-        """The knots of ``command``, with a first segment from ``before`` where its first time is above zero."""
-        times, positions = (
-            np.asarray(command.times_s, dtype=float),
-            np.asarray(command.positions, dtype=float),
-        )
-        velocities, accelerations = command.velocities, command.accelerations
-        if times[0] > 0.0:
-            times = np.concatenate([[0.0], times])
-            positions = np.vstack([before.position, positions])
-            velocities = None if velocities is None else np.vstack([before.velocity, velocities])
-            accelerations = None if accelerations is None else np.vstack([before.acceleration, accelerations])
-        return cls(
-            start_s,
-            times,
-            segment_coefficients(np.diff(times), positions, velocities, accelerations),
-            positions[-1],
-            has_velocities=velocities is not None,
-            has_accelerations=accelerations is not None,
-        )
-
-    @classmethod
-    def decaying(cls, start_s: float, duration_s: float, mismatch: JointSetpoint) -> _Spline:
-        """From ``mismatch`` to zero in ``duration_s`` [s], with zero velocity and acceleration at the end."""
-        zero = np.zeros_like(mismatch.position)
-        states = (mismatch.position, mismatch.velocity, mismatch.acceleration)
-        coefficients = segment_coefficients(
-            np.array([duration_s]), *(np.stack([state, zero]) for state in states)
-        )
-        return cls(start_s, np.array([0.0, duration_s]), coefficients, zero)
-
-    @property
-    def end_s(self) -> float:
-        return self.start_s + float(self._breaks_s[-1])
-
-    def sample(self, now_s: float) -> JointSetpoint:
-        """Setpoint at ``now_s``, clamped to the ends."""
-        position, velocity, acceleration, _ = self.sample_many(np.array([now_s]))[:, 0]
-        return JointSetpoint(position, velocity, acceleration)
-
-    def sample_many(self, times_s: FloatArray) -> FloatArray:
-        """(4, M, J) positions, velocities, accelerations and jerks at ``times_s`` (M,), clamped to the ends."""
-        times = times_s - self.start_s
-        ended = times >= self._breaks_s[-1]
-        result = np.zeros((4, len(times), len(self._end)))
-        result[0, ended] = self._end
-        if ended.all():
-            return result
-        under_way = times[~ended]
-        segment = np.maximum(np.searchsorted(self._breaks_s, under_way, side="right") - 1, 0)
-        u = np.maximum(under_way - self._breaks_s[segment], 0.0)[:, None]
-        result[:, ~ended] = derivatives(self._coefficients[:, segment], u)
-        return result

@@ -9,7 +9,7 @@ from fr3_sim.contact_torques import ContactTorques
 from fr3_sim.hand_ik import HandIk, downward_rotation
 from fr3_sim.scene import ARM_JOINTS
 from fr3_sim.simulation import Simulation
-from ik_controller.trajectory_executor import JointSetpoint
+from ik_controller.joint_spline import JointSetpoint
 
 FREE_PLACE = np.array([0.35, -0.3])
 """Where nothing lies on the table [m]."""

@@ -17,10 +17,10 @@ from fr3_driver.robot_faults import ConnectionLostError, RobotFaultError
 from fr3_driver.robot_session import RobotSession, status_of
 from fr3_driver.trackers import make_tracker
 from fr3_driver.worker_link import Leave, WorkerSide
+from ik_controller.joint_spline import JointSetpoint
 from ik_controller.trajectory_executor import (
     CommandError,
     JointRange,
-    JointSetpoint,
     TrajectoryCommand,
     TrajectoryExecutor,
 )

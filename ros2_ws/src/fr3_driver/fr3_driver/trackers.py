@@ -16,7 +16,7 @@ from fr3_driver.arm_reading import ArmReading
 from fr3_driver.arm_settings import ArmSettings, Tracking
 from fr3_driver.robot_session import RobotSession
 from fr3_driver.velocity_command import VelocityCommand
-from ik_controller.trajectory_executor import JointSetpoint
+from ik_controller.joint_spline import JointSetpoint
 
 FloatArray = NDArray[np.float64]
 

@@ -14,7 +14,8 @@ import mujoco
 import numpy as np
 
 from fr3_sim.scene import ARM_JOINTS, TabletopScene
-from ik_controller.trajectory_executor import JointRange, JointSetpoint
+from ik_controller.joint_spline import JointSetpoint
+from ik_controller.trajectory_executor import JointRange
 
 VELOCITY_LIMITS = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])
 """Joint velocities that the FR3 refuses to exceed [rad/s] (Franka documentation)."""

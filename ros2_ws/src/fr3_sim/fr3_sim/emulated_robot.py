@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fr3_sim.gripper_control import MAX_WIDTH, SPEED, GripperGoal, GripperState
-from ik_controller.trajectory_executor import JointSetpoint
+from ik_controller.joint_spline import JointSetpoint
 
 FloatArray = NDArray[np.float64]
 

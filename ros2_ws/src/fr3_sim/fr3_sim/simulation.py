@@ -26,7 +26,8 @@ from fr3_sim.layout import BLOCK_COUNT, ZONE_COUNT, TableLayout, random_layout
 from fr3_sim.scene import ARM_JOINTS, FINGER_JOINTS, PHYSICS_PERIOD, TabletopScene
 from fr3_sim.task import Task, TaskJudge, TaskOutcome
 from ik_controller.joint_limits import JointLimits
-from ik_controller.trajectory_executor import JointSetpoint, TrajectoryCommand, TrajectoryExecutor
+from ik_controller.joint_spline import JointSetpoint
+from ik_controller.trajectory_executor import TrajectoryCommand, TrajectoryExecutor
 from tracegen_model.camera import CameraIntrinsics
 
 FloatArray = NDArray[np.float64]

@@ -1,0 +1,104 @@
+"""Joins a trajectory that does not begin as the arm moves then, without a step in position, velocity or acceleration.
+
+What the two differ by is brought to zero by a quintic that is added to the trajectory, inside the joints' limits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ik_controller.joint_limits import JointLimits
+from ik_controller.joint_spline import JointSetpoint, JointSpline
+
+FloatArray = NDArray[np.float64]
+
+JOINING_TIMES_S = (0.2, 0.4, 0.8, 1.6)
+"""How long a trajectory is joined for where it does not continue what runs, tried in turn [s]."""
+
+LARGEST_DETOUR = 0.03
+"""While it is joined, the arm is nowhere farther than this from its trajectory [rad]."""
+
+_JOINING_PERIOD_S = 0.005
+"""Time between two instants at which a joined motion is looked at [s]."""
+
+_SAME = 1e-9
+"""Positions, velocities and accelerations that differ by less are the same [rad, rad/s, rad/s²]."""
+
+
+@dataclass(frozen=True)
+class JoinedMotion:
+    """A trajectory, and what is added to it until it is joined."""
+
+    spline: JointSpline
+    lead: JointSpline | None = None
+
+    @property
+    def start_s(self) -> float:
+        """When the trajectory starts [s]."""
+        return self.spline.start_s
+
+    @property
+    def end_s(self) -> float:
+        """When the arm comes to rest on it [s]."""
+        return self.spline.end_s if self.lead is None else max(self.spline.end_s, self.lead.end_s)
+
+    def sample(self, now_s: float) -> JointSetpoint:
+        """Where the joints shall be at ``now_s`` [s]."""
+        on_spline = self.spline.sample(now_s)
+        if self.lead is None or now_s >= self.lead.end_s:
+            return on_spline
+        beside = self.lead.sample(now_s)
+        return JointSetpoint(
+            on_spline.position + beside.position,
+            on_spline.velocity + beside.velocity,
+            on_spline.acceleration + beside.acceleration,
+        )
+
+
+def join(
+    spline: JointSpline, joined_s: float, before: JointSetpoint, limits: JointLimits
+) -> JoinedMotion | None:
+    """``spline`` as it can be taken up at ``joined_s`` [s] by an arm that is told ``before`` until then.
+
+    Returns:
+        None where no way tried stays inside ``limits`` and near the spline.
+    """
+    after = spline.sample(joined_s)
+    nothing = np.zeros_like(after.position)
+    # A command that says nothing about a derivative is not held to it.
+    mismatch = JointSetpoint(
+        before.position - after.position,
+        before.velocity - after.velocity if spline.has_velocities else nothing,
+        before.acceleration - after.acceleration if spline.has_accelerations else nothing,
+    )
+    parts = (mismatch.position, mismatch.velocity, mismatch.acceleration)
+    if max(np.abs(part).max() for part in parts) < _SAME:
+        return JoinedMotion(spline)
+    for duration_s in JOINING_TIMES_S:
+        lead = JointSpline.decaying(joined_s, duration_s, mismatch)
+        if _stays_inside(spline, lead, joined_s + np.arange(0.0, duration_s, _JOINING_PERIOD_S), limits):
+            return JoinedMotion(spline, lead)
+    return None
+
+
+def _stays_inside(spline: JointSpline, lead: JointSpline, times_s: FloatArray, limits: JointLimits) -> bool:
+    """Joining ``spline`` by way of ``lead`` is no detour and breaks no bound that the spline keeps by itself."""
+    own_position, *own_rates = own = spline.sample_many(times_s)
+    added = lead.sample_many(times_s)
+    if np.abs(added[0]).max() > LARGEST_DETOUR:
+        return False
+    position, *rates = own + added
+    slowest, fastest = limits.velocity_bounds(position)
+    bounds = (
+        (limits.position_lower, limits.position_upper, position, own_position),
+        (slowest, fastest, rates[0], own_rates[0]),
+        (-limits.acceleration, limits.acceleration, rates[1], own_rates[1]),
+        (-limits.jerk, limits.jerk, rates[2], own_rates[2]),
+    )
+    return all(
+        bool(((joined >= np.minimum(lower, alone)) & (joined <= np.maximum(upper, alone))).all())
+        for lower, upper, joined, alone in bounds
+    )
