@@ -180,31 +180,46 @@ def test_time_stands_still_where_the_clock_is_late_and_follows_one_that_was_set_
     assert robot.now(back_ms, None)[1].now_ns == BEGIN_NS + back_ms * MS
 
 
-def test_recorded_calls_keep_their_order_and_wait_for_what_they_name() -> None:
+TASK = CoreCall(1, CallKind.TASK, "lift")
+UPDATE = CoreCall(
+    0,
+    CallKind.UPDATE,
+    traces_ns=BEGIN_NS + 100 * MS,
+    joints_ns=BEGIN_NS + 140 * MS,
+    has_depth=True,
+    has_camera=True,
+)
+
+
+@pytest.mark.parametrize("lacking", ["depth", "joints", "camera", "traces"])
+def test_a_recorded_call_waits_for_what_it_names_and_holds_up_those_after_it(lacking: str) -> None:
     robot = Robot()
     recorded = RecordedCalls(robot.inputs)
-    task = CoreCall(1, CallKind.TASK, "lift")
-    recorded.add(task)
+    recorded.begin()
+    recorded.add(UPDATE)
+    recorded.add(TASK)
+    steps = {
+        "depth": lambda: robot.see(100),
+        "joints": lambda: robot.move(140),
+        "camera": robot.place_camera,
+        "traces": lambda: recorded.note_traces(traces_of(100)),
+    }
+    for name, step in steps.items():
+        if name != lacking:
+            step()
+    assert recorded.take_ready() is None
+    steps[lacking]()
+    call, observation = recorded.take_ready() or (None, None)
+    assert call == UPDATE and observation is not None and observation.stamp_ns == UPDATE.traces_ns
+    assert recorded.take_ready() == (TASK, None)
+
+
+def test_calls_count_only_between_the_beginning_and_the_end_of_a_recorded_run() -> None:
+    recorded = RecordedCalls(Robot().inputs)
+    recorded.add(TASK)
     assert not recorded.active and recorded.take_ready() is None
     recorded.begin()
-    joints_ns, traces_ns = BEGIN_NS + 140 * MS, BEGIN_NS + 100 * MS
-    update = CoreCall(
-        0, CallKind.UPDATE, traces_ns=traces_ns, joints_ns=joints_ns, has_depth=True, has_camera=True
-    )
-    recorded.add(update)
-    recorded.add(task)
-    for step in (
-        lambda: robot.move(140),
-        lambda: robot.see(100),
-        robot.place_camera,
-    ):
-        assert recorded.take_ready() is None
-        step()
-    assert recorded.take_ready() is None
-    recorded.note_traces(traces_of(100))
-    call, observation = recorded.take_ready() or (None, None)
-    assert call == update and observation is not None and observation.stamp_ns == traces_ns
-    assert recorded.take_ready() == (task, None)
-    recorded.add(task)
+    assert recorded.active and recorded.take_ready() is None
+    recorded.add(TASK)
     recorded.end()
-    assert recorded.take_ready() is None
+    assert not recorded.active and recorded.take_ready() is None
