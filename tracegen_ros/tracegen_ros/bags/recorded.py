@@ -62,6 +62,8 @@ class RecordedMessage:
         try:
             return deserialize_message(self.data, kind)
         except Exception as error:  # rclpy raises what its middleware raises, which has no common type
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise error.__cause__ from None  # A Ctrl-C at this moment is no fault of the message.
             raise BagError(
                 f"the message on {self.topic} received at {self.received_ns} ns is damaged: "
                 f"its {len(self.data)} bytes are no {self.kind}"

@@ -8,9 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
-from tests.unit.tracegen_ros.bags.made_bags import START_NS, expected, write_bag, write_mcap
+from std_msgs.msg import String
+from tests.unit.tracegen_ros.bags.made_bags import (
+    START_NS,
+    WORDS,
+    expected,
+    packed_word,
+    write_bag,
+    write_mcap,
+)
 
 from tracegen_ros.bags.bag_reader import Bag, BagError, open_bag
+from tracegen_ros.bags.recorded import RecordedMessage
 
 S = 1_000_000_000
 
@@ -169,3 +178,13 @@ def test_an_ordinary_bag_has_no_problems(tmp_path: Path) -> None:
         with open_bag(write_bag(tmp_path / f"bag_{storage.value}", storage)) as bag:
             assert received(bag) == [time for _, time in expected(5)]
             assert bag.problems == ()
+
+
+def test_a_ctrl_c_while_a_message_is_decoded_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object, **fields: object) -> None:
+        raise KeyboardInterrupt
+
+    message = RecordedMessage(WORDS, "std_msgs/msg/String", START_NS, packed_word("hello"))
+    monkeypatch.setattr(String, "__init__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        message.message()
