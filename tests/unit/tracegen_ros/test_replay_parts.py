@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import numpy as np
@@ -17,6 +18,7 @@ from tracegen_ros.bags.recording import CLOCK_SET_BACK_NS, Entry, Role
 from tracegen_ros.messages import Level, encode_diagnostics, encode_header
 from tracegen_ros.nodes import frame_answer
 from tracegen_ros.nodes.frame_answer import FrameAnswer
+from tracegen_ros.nodes.kept_interrupt import KeptInterrupt
 from tracegen_ros.nodes.node_words import MOTION_HEALTH, TRACE_HEALTH, NodeWords
 from tracegen_ros.nodes.patience import Patience, ReplayError
 from tracegen_ros.nodes.recorded_publishers import quality_of
@@ -263,3 +265,17 @@ def test_silence_ends_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
         ReplayError, match=f"the frame of {STAMP_NS} ns was not answered within 20 s; .*nothing"
     ):
         waiting.wait()
+
+
+def test_a_ctrl_c_waits_until_it_is_asked_for_and_has_no_effect_in_the_end() -> None:
+    before, interrupt = signal.getsignal(signal.SIGINT), KeptInterrupt()
+    try:
+        interrupt.keep()
+        interrupt.check()
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+        interrupt.ignore()
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)

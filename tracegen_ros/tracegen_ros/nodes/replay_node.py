@@ -12,7 +12,6 @@ No robot moves: the commands go to a topic and an action of the replay's own, an
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from functools import partial
@@ -40,6 +39,7 @@ from tracegen_ros.messages import MessageError, nanoseconds_from
 from tracegen_ros.nodes.call_repeater import CallRepeater
 from tracegen_ros.nodes.frame_answer import FrameAnswer
 from tracegen_ros.nodes.gripper_stand_in import GripperStandIn
+from tracegen_ros.nodes.kept_interrupt import KeptInterrupt
 from tracegen_ros.nodes.live_graph import LiveGraph
 from tracegen_ros.nodes.node_words import MOTION_HEALTH, TRACE_HEALTH, NodeWords
 from tracegen_ros.nodes.patience import Patience, ReplayError
@@ -97,13 +97,13 @@ class ReplayNode(Node):
         self._ledger = FrameLedger()
         self._began_s = time.monotonic()
         self._passes = 0
+        self.interrupt = KeptInterrupt()
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._words = NodeWords((TRACE_HEALTH, *((MOTION_HEALTH,) if settings.commands else ())))
-        self._patience = Patience(self._executor.spin_once, settings.patience_s, self._words.__str__)
+        self._patience = Patience(self._spin, settings.patience_s, self._words.__str__)
         self._time = ReplayClock(self, self._patience, self._words)
-        log = self.get_logger().info
-        self._pace = Pace(self._time, self._executor.spin_once, ticks=not self._lockstep, log=log)
+        self._pace = Pace(self._time, self._spin, ticks=not self._lockstep, log=self.get_logger().info)
         self._said = RecordedPublishers(self, self._recording)
         self._graph = LiveGraph(self, self._said, self._words, settings, lambda: self._repeats_calls)
         self._answer = FrameAnswer(self._ledger, self._words, self._patience, self._follower_decides)
@@ -122,6 +122,10 @@ class ReplayNode(Node):
         self.create_subscription(String, _LIVE.core_calls, self._on_core_call, LOGGED)
         subscribe_to_instructions(self, _LIVE.instruction, self._on_instruction)
         self._gripper = GripperStandIn(self, settings.gripper_action, self._notes.note_gripper_goal)
+
+    def _spin(self, seconds: float) -> None:
+        self._executor.spin_once(timeout_sec=seconds)
+        self.interrupt.check()
 
     # The replay
 
@@ -173,7 +177,7 @@ class ReplayNode(Node):
                     self._pace.keep(step.frame.colour.time_ns, self._settings.rate)
                 self._show(step.frame)
                 self._settle()
-            self._executor.spin_once(timeout_sec=0.0)
+            self._spin(0.0)
 
     def _play_in_realtime(self) -> None:
         rate = self._settings.rate or 1.0
@@ -382,6 +386,7 @@ def main() -> None:
         rclpy.try_shutdown()
         sys.exit(EXIT_BAD_PARAMETER)
     code = EXIT_OK
+    node.interrupt.keep()
     try:
         node.run()
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -390,7 +395,7 @@ def main() -> None:
         node.get_logger().fatal(str(error))
         code = EXIT_FAILED
     # It reaches a launched node twice, from the terminal and from launch; the second must not disturb.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    node.interrupt.ignore()
     try:
         node.finish()
     except ReplayError as error:
