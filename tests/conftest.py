@@ -1,10 +1,14 @@
-"""Marks each test by the folder it is in: unit, integration or system."""
+"""Marks each test by the folder it is in, and gives Ctrl-C its meaning."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parent
+
+# A shell starts background jobs with Ctrl-C ignored, and processes hand that on; tests end processes by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
