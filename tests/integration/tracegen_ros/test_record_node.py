@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import rclpy
+from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
@@ -127,6 +129,67 @@ def test_a_recorder_that_is_killed_leaves_what_it_has_written(
         assert positions(bag) == [float(number) for number in range(100)]
         assert any("not finished" in problem for problem in bag.problems)
         assert set(bag.topics) == {TOPICS.joint_states}
+
+
+def test_a_publisher_that_comes_back_with_weaker_promises_is_recorded_and_what_was_missed_is_counted(
+    tester: Tester, processes: Processes, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    process = processes.node(RECORDER, bag=folder, topics=TOPICS.joint_states)
+    states = joint_states(4000)
+    reliable = tester.publisher(JointState, TOPICS.joint_states, 50)
+    say(tester, reliable, states[:20])
+    recorded(tester, 20)
+    tester.node.destroy_publisher(reliable)
+    back = tester.node.create_publisher(JointState, TOPICS.joint_states, SENSOR)
+    said = 20
+
+    def heard_again() -> bool:
+        nonlocal said
+        say(tester, back, states[said : said + 5])
+        said += 5
+        return back.get_subscription_count() > 0
+
+    # The old, reliable subscription does not fit: the first that fits is the recorder's new one.
+    tester.wait(heard_again, "the recorder to hear the weaker publisher")
+    say(tester, back, states[said : said + 50])
+    said += 50
+    recorded(tester, 21, Level.WARN)
+    recorded(tester, 21, Level.WARN)
+    tester.node.destroy_publisher(back)
+    assert finish(process, signal.SIGINT) == 0
+    with open_bag(folder) as bag:
+        numbers = positions(bag)
+        outcome = bag.provenance["recording"]
+    assert numbers[:20] == [float(number) for number in range(20)]
+    assert len(numbers) > 20
+    # Best effort: the last ones may be missing without a later one telling it.
+    missing = int(numbers[-1]) + 1 - len(numbers)
+    assert missing > 0
+    assert outcome["lost"] == missing
+
+
+def test_a_publisher_of_another_type_on_a_recorded_topic_is_told(
+    tester: Tester, processes: Processes, tmp_path: Path
+) -> None:
+    process = processes.node(RECORDER, bag=tmp_path / "run", topics=TOPICS.joint_states)
+    joints = tester.publisher(JointState, TOPICS.joint_states, 50)
+    say(tester, joints, joint_states(1))
+    recorded(tester, 1)
+    context = rclpy.Context()
+    context.init()
+    # A participant of its own: within one the middleware refuses two types on one topic.
+    stranger = Node("stranger", context=context)
+    try:
+        stranger.create_publisher(String, TOPICS.joint_states, 10)
+        values = tester.wait_for_health(HEALTH, Level.WARN, "not everything")
+        assert "std_msgs/msg/String is published there too" in values["not_recorded"]
+    finally:
+        stranger.destroy_node()
+        context.shutdown()
+    recorded(tester, 1)
+    tester.node.destroy_publisher(joints)
+    assert finish(process, signal.SIGINT) == 0
 
 
 def test_colour_is_compressed_on_request_and_nothing_else_changes(

@@ -23,3 +23,7 @@ class SequenceGaps:
     def forget(self) -> None:
         """The next message may have any number."""
         self._last = None
+
+    def expect_first(self) -> None:
+        """The next message is of a publisher that nothing has been heard of: those before it are missing."""
+        self._last = 0

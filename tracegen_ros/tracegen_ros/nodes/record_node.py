@@ -133,13 +133,11 @@ class RecordNode(Node):
             if name not in self._selection or name in self._refused:
                 continue
             known = self._recordings.get(name)
-            if known is not None and self._ears.count_publishers(name) == len(known.publishers):
-                continue
             publishers = self._ears.get_publishers_info_by_topic(name)
-            if not publishers:
-                continue
             if known is not None:
                 known.look_again(publishers)
+                continue
+            if not publishers:
                 continue
             try:
                 self._recordings[name] = TopicRecording(
@@ -176,7 +174,7 @@ class RecordNode(Node):
             if not self._told_end:
                 self._told_end = True
                 self.get_logger().error(message)
-        elif state.dropped or self._lost() or self._refused:
+        elif state.dropped or self._lost() or self._not_recorded():
             level, message = Level.WARN, f"{message}, not everything"
         values = {**self._outcome(state), "queued_mb": state.queued_bytes / _MEBIBYTE}
         header = encode_header(self.get_clock().now().nanoseconds, "")
@@ -192,9 +190,15 @@ class RecordNode(Node):
             "dropped_by_topic": state.dropped,
             "lost": self._lost(),
             "lost_by_topic": lost,
-            "not_recorded": self._refused,
+            "not_recorded": self._not_recorded(),
             "end_reason": state.end_reason,
         }
+
+    def _not_recorded(self) -> dict[str, str]:
+        """Why a topic, or one of those who publish on it, is not recorded; by topic."""
+        # A copy: topics may come while another thread asks.
+        recordings = list(self._recordings.items())
+        return {**self._refused, **{name: one.unheard for name, one in recordings if one.unheard}}
 
     def _lost(self) -> int:
         return sum(recording.lost for recording in self._recordings.values())

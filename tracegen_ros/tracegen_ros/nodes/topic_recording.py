@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosidl_runtime_py.utilities import get_message
@@ -81,6 +81,9 @@ class TopicRecording:
         publishers: Who publishes there.
         change: Another form to record; None records what arrives.
 
+    Attributes:
+        unheard: Why somebody who publishes there is not recorded; empty while everybody is.
+
     Raises:
         UnknownTopicTypeError: The type is not known here, or the publishers do not agree on it.
     """
@@ -90,6 +93,7 @@ class TopicRecording:
     name: str
     publishers: Sequence[TopicEndpointInfo]
     change: Change | None = None
+    unheard: str = field(default="", init=False)
     _gaps: SequenceGaps = field(default_factory=SequenceGaps, init=False)
 
     def __post_init__(self) -> None:
@@ -106,6 +110,7 @@ class TopicRecording:
             raise UnknownTopicTypeError(str(error)) from error
         self.recorder.add_topic(written)
         self._recorded_as = written.name
+        self._seen = _who(self.publishers)
         self._qos = self._wanted_qos()
         self._subscription = self._subscribe()
 
@@ -115,16 +120,41 @@ class TopicRecording:
         return self._gaps.lost
 
     def look_again(self, publishers: Sequence[TopicEndpointInfo]) -> None:
-        """Follow the publishers: who keeps less than the others did is heard too."""
+        """Follow the publishers: who keeps less than the others did is heard too.
+
+        What somebody said whom the subscription could not hear until now counts as lost.
+        """
+        seen = _who(publishers)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        others = sorted({publisher.topic_type for publisher in publishers} - {self.kind})
+        self.unheard = f"{', '.join(others)} is published there too, beside {self.kind}" if others else ""
+        publishers = [publisher for publisher in publishers if publisher.topic_type == self.kind]
+        if not publishers:
+            return
+        for message in self.take():
+            self.record(message)
         self.publishers = publishers
-        self._gaps.forget()
         qos = self._wanted_qos()
+        unheard = [publisher for publisher in publishers if not _hears(self._qos, publisher)]
+        if unheard and len(publishers) == 1:
+            self._gaps.expect_first()
+        else:
+            self._gaps.forget()
         if (qos.reliability, qos.durability) != (self._qos.reliability, self._qos.durability):
-            for message in self.take():
-                self.record(message)
             self.node.destroy_subscription(self._subscription)
             self._qos = qos
             self._subscription = self._subscribe()
+            names = ", ".join(sorted({publisher.node_name for publisher in unheard}))
+            if names:
+                self.node.get_logger().warning(
+                    f"{self.name}: {names} publishes with less than was promised before "
+                    f"({qos.reliability.name}, {qos.durability.name}) and is recorded from now on"
+                )
+        deaf = [publisher.node_name for publisher in publishers if not _hears(qos, publisher)]
+        if deaf and not self.unheard:
+            self.unheard = f"{', '.join(deaf)} publishes there with a QoS that no subscription here fits"
 
     def take(self) -> list[TakenMessage]:
         """What has arrived since the last time."""
@@ -166,6 +196,24 @@ class TopicRecording:
         return self.node.create_subscription(
             self._message_type, self.name, _never_called, self._qos, raw=True
         )
+
+
+def _who(publishers: Sequence[TopicEndpointInfo]) -> set[tuple[object, ...]]:
+    """What makes publishers others than before: themselves, what they publish and what they promise."""
+    return {
+        (
+            *publisher.endpoint_gid,
+            publisher.topic_type,
+            publisher.qos_profile.reliability,
+            publisher.qos_profile.durability,
+        )
+        for publisher in publishers
+    }
+
+
+def _hears(qos: QoSProfile, publisher: TopicEndpointInfo) -> bool:
+    compatibility, _ = qos_check_compatible(publisher.qos_profile, qos)
+    return bool(compatibility != QoSCompatibility.ERROR)
 
 
 def _never_called(_: bytes) -> None:

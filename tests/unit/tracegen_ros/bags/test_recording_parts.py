@@ -25,6 +25,9 @@ def test_numbers_that_are_missing_are_counted_and_a_new_publisher_begins_anew() 
     gaps.forget()
     gaps.note(100)
     assert gaps.lost == 3
+    gaps.expect_first()
+    gaps.note(5)
+    assert gaps.lost == 7
 
 
 def test_what_is_recorded_by_default_is_what_the_robot_sees_says_and_does() -> None:
