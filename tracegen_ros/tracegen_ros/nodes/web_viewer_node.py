@@ -3,8 +3,7 @@
 ros2 run tracegen_ros web_viewer_node            # then open http://127.0.0.1:8080
 
 Nothing is subscribed while nobody looks. While somebody does, topics are looked at as often as they are drawn, and only
-the newest message of each is ever unpacked. What a person asks for on the page goes the way it goes from a shell: an
-instruction on its topic, stop and enable through the follower's services.
+the newest message of each is ever unpacked. What a person asks for on the page is seen to in ``visitor_requests``.
 """
 
 from __future__ import annotations
@@ -23,15 +22,12 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Path
 from numpy.typing import NDArray
-from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.task import Future
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 from std_msgs.msg import String
-from std_srvs.srv import SetBool, Trigger
 from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer, TransformException
 
@@ -52,9 +48,9 @@ from tracegen_ros.messages import (
     nanoseconds_from,
 )
 from tracegen_ros.nodes.newest_messages import NewestMessages, Topic
+from tracegen_ros.nodes.visitor_requests import VisitorRequests
 from tracegen_ros.nodes.web_viewer_parameters import WebViewerParameters
 from tracegen_ros.parameters import ParameterError, declare_parameters
-from tracegen_ros.qos import LATCHED
 from tracegen_ros.spinning import run_node
 from tracegen_ros.web_viewer.access import AccessError, AccessRules, read_token
 from tracegen_ros.web_viewer.drawing import NO_POINTS, DrawnTraces, coloured_cloud, moving_traces, smaller
@@ -74,8 +70,6 @@ _HEALTH_PERIOD_S = 1.0
 _MOMENT_PERIOD_S = 0.25
 _MOMENT_IMAGE_PX = 320
 _MOMENT_JPEG_QUALITY = 70
-_ANSWER_TIMEOUT_S = 3.0
-"""How long a service may take to answer [s]."""
 
 _SAME_INSTANT_NS = nanoseconds_from(0.04)
 """Colour and depth farther apart make no cloud [ns]."""
@@ -128,11 +122,8 @@ class WebViewerNode(Node):
         self._visitors = 0
         self._instructions: list[str] = []
         self._task = ""
-        self._sentences = self.create_publisher(String, parameters.instruction_topic, LATCHED)
+        self._requests = VisitorRequests(self, follower, parameters.instruction_topic, self._page.notify)
         subscribe_to_instructions(self, parameters.instruction_topic, self._on_instruction)
-        self._stop = self.create_client(Trigger, f"{follower}/stop")
-        self._enable = self.create_client(SetBool, f"{follower}/enable")
-        self._awaited: list[tuple[str, Future, float, Callable[[], None]]] = []
         self._forget()
         self._timer = self.create_timer(
             1.0 / parameters.rate_hz, self._draw, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -178,13 +169,13 @@ class WebViewerNode(Node):
         except ServerError as error:
             raise ParameterError(str(error)) from error
         wishes = Wishes(
-            instruct=lambda text: self._ask(lambda: self._instruct(text)),
-            stop=lambda: self._ask(self._call_stop),
-            enable=lambda value: self._ask(lambda: self._call_enable(value)),
+            instruct=lambda text: self._ask(lambda: self._requests.instruct(text)),
+            stop=lambda: self._ask(lambda: self._requests.stop()),
+            enable=lambda value: self._ask(lambda: self._requests.enable(value)),
         )
         return server, Page(server, surfaces, wishes, self._settings.history_s, _HEALTH_S)
 
-    # What people ask for
+    # Who looks, and hears
 
     def _ask(self, wish: Callable[[], None]) -> None:
         """Have ``wish`` granted in the node's thread; called in threads of the server."""
@@ -208,54 +199,6 @@ class WebViewerNode(Node):
             self._timer.cancel()
             self._newest.close()
             self._forget()
-
-    def _instruct(self, text: str) -> None:
-        try:
-            sentence = clean_instruction(text)
-        except InstructionTextError as error:
-            self._page.notify("Not sent", str(error), bad=True)
-            return
-        if not sentence:
-            self._page.notify("Not sent", "say what to do; the stop button stops", bad=True)
-            return
-        self.get_logger().info(f"from the browser: {sentence!r}")
-        self._sentences.publish(String(data=sentence))
-
-    def _call_stop(self) -> None:
-        self.get_logger().warning("from the browser: stop")
-
-        def say_nothing_to_do() -> None:
-            # The instruction topic is the other way to a stop: an empty one.
-            self._sentences.publish(String(data=""))
-
-        self._call("Stop", self._stop, Trigger.Request(), say_nothing_to_do)
-
-    def _call_enable(self, value: bool) -> None:
-        name = "Enable" if value else "Disable"
-        self.get_logger().info(f"from the browser: {name.lower()}")
-        self._call(name, self._enable, SetBool.Request(data=value), lambda: None)
-
-    def _call(self, name: str, client: Client, request: Any, otherwise: Callable[[], None]) -> None:
-        if not client.service_is_ready():
-            self._page.notify(name, f"{client.srv_name} is not there", bad=True)
-            otherwise()
-            return
-        deadline_s = time.monotonic() + _ANSWER_TIMEOUT_S
-        self._awaited.append((name, client.call_async(request), deadline_s, otherwise))
-
-    def _look_for_answers(self, now_s: float) -> None:
-        waiting = []
-        for name, future, deadline_s, otherwise in self._awaited:
-            if future.done():
-                answer = future.result()
-                self._page.notify(name, answer.message, bad=not answer.success)
-            elif now_s > deadline_s:
-                self._page.notify(name, f"no answer for {_ANSWER_TIMEOUT_S:g} s", bad=True)
-                future.cancel()
-                otherwise()
-            else:
-                waiting.append((name, future, deadline_s, otherwise))
-        self._awaited = waiting
 
     def _on_instruction(self, message: String) -> None:
         try:
@@ -298,7 +241,6 @@ class WebViewerNode(Node):
 
     def _draw(self) -> None:
         now_s = time.monotonic()
-        self._look_for_answers(now_s)
         self._look("joints", self._look_at_joints)
         self._look("diagnostics", self._look_at_diagnostics)
         for message in self._newest.take_all("state"):

@@ -1,0 +1,70 @@
+"""What stays of a visit to the browser viewer: requests are seen through, and the next visitor finds a fresh page."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+from rclpy.node import Node
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+from tracegen_ros.qos import LATCHED
+
+pytest.importorskip("viser", reason="the browser viewer's package viser is not installed")
+
+from tests.integration.tracegen_ros.viewer_visitor import Visitor
+
+FOLLOWER = "/trace_follower"
+COLOUR = "/camera/camera/color/image_raw"
+HISTORY_S = 5.0
+
+
+@pytest.fixture(scope="module")
+def port(tester, processes) -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    processes.node("tracegen_ros.nodes.web_viewer_node", port=port, meshes=False, history_s=HISTORY_S)
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return True
+        return False
+
+    tester.wait(answers, "the viewer")
+    return port
+
+
+@pytest.fixture
+def hung_stop_service(tester) -> Iterator[Node]:
+    """A stop service that is there and never answers, because nobody spins its node."""
+    node = Node("hung_follower")
+    node.create_service(Trigger, f"{FOLLOWER}/stop", lambda _, response: response)
+    yield node
+    node.destroy_node()
+
+
+def looked_at(tester) -> bool:
+    subscriptions = tester.node.get_subscriptions_info_by_topic(COLOUR)
+    return any(info.node_name == "web_viewer_eyes" for info in subscriptions)
+
+
+def knows_of_the_service(tester) -> bool:
+    clients = tester.node.get_client_names_and_types_by_node("web_viewer", "/")
+    return any(name == f"{FOLLOWER}/stop" for name, _ in clients)
+
+
+def test_a_stop_that_no_service_answers_goes_out_as_an_empty_instruction_though_the_visitor_left(
+    tester, port: int, hung_stop_service: Node
+) -> None:
+    heard = tester.hear(String, "/task_instruction", LATCHED)
+    tester.wait(lambda: knows_of_the_service(tester), "the viewer's client of the stop service")
+    with Visitor(port) as visitor:
+        tester.wait(lambda: looked_at(tester), "the viewer to look")
+        tester.wait(lambda: visitor.sees("Stop"), "the stop button")
+        visitor.change("Stop", True)
+    tester.wait(lambda: not looked_at(tester), "the viewer to close its eyes")
+    tester.wait(lambda: heard, "an empty instruction")
+    assert [message.data for message in heard] == [""]
