@@ -6,7 +6,8 @@ and is dropped there (the replacement rule of the ROS 1 controller, which lets c
 its last knot a trajectory rests.
 
 A trajectory that comes late, or begins a little beside where the arm is told to be then, is not jumped to: what the two
-differ by is brought to zero on the way, inside the joints' limits. One that cannot be joined so is refused.
+differ by is brought to zero on the way, inside the joints' limits. One that cannot be joined so is refused. Where it
+came late, its sender takes the arm to be elsewhere, and may have wanted it to stop: the arm is brought to rest.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from ik_controller.joint_limits import JointLimits
 from ik_controller.joint_spline import JointSetpoint, JointSpline
-from ik_controller.trajectory_joining import LARGEST_DETOUR, JoinedMotion, join
+from ik_controller.trajectory_joining import LARGEST_DETOUR, JoinedMotion, brake, join
 
 FloatArray = NDArray[np.float64]
 
@@ -31,7 +32,7 @@ REST_VELOCITY = 1e-3
 
 
 class CommandError(ValueError):
-    """A command that the controller refuses; nothing moves because of it."""
+    """A command that the controller refuses; nothing new moves because of it."""
 
 
 class JointNamesError(CommandError):
@@ -47,7 +48,11 @@ class JointRangeError(CommandError):
 
 
 class StartError(CommandError):
-    """A trajectory that lies in the past, or cannot be joined from where the arm is and how it moves."""
+    """A trajectory that cannot be joined from where the arm is and how it moves."""
+
+
+class LateError(StartError):
+    """A trajectory that came too late to be joined; the arm comes to rest on the way it was going."""
 
 
 @dataclass(frozen=True)
@@ -122,37 +127,22 @@ class TrajectoryExecutor:
             JointNamesError: The joints named are not the arm's.
             KnotError: Wrong shapes, numbers that are not finite, times that do not increase, no rest at the end.
             JointRangeError: A knot outside the position range, or faster than the joint.
-            StartError: The motion ends in the past, or starts away from where the arm is then.
+            StartError: The motion starts away from where the arm is then, or not as it moves then.
+            LateError: The same of a motion that should have begun before, or one that is over; the arm comes to rest.
         """
         command = self._in_own_order(command, names)
         self._check_knots(command)
         self._check_range(command)
         start_s = command.start_s if command.start_s > 0.0 else now_s
-        if command.start_s > 0.0 and start_s + command.times_s[-1] < now_s:
-            raise StartError(
-                f"the trajectory ended at {start_s + command.times_s[-1]:.3f} s, before now ({now_s:.3f} s); "
-                "stamp it with the time it shall start at, on the clock that the robot uses"
-            )
         # What was asked for already is on its way to the arm.
         joined_s = max(start_s, now_s, self._asked_s)
-        before = self._setpoint_of_plan(joined_s)
-        spline = JointSpline.through(
-            start_s, command.times_s, command.positions, command.velocities, command.accelerations, before
-        )
-        jump = np.abs(before.position - spline.sample(joined_s).position)
-        if jump.max() > START_TOLERANCE:
-            joint = int(np.argmax(jump))
-            raise StartError(
-                f"{self._joints.names[joint]} would jump by {jump[joint]:.4f} rad (at most {START_TOLERANCE} rad): "
-                "start the trajectory where the arm is commanded to be at its start time"
-            )
-        motion = join(spline, joined_s, before, self._limits)
-        if motion is None:
-            raise StartError(
-                f"the trajectory takes over {joined_s - start_s:.3f} s after its start, and the arm cannot join it "
-                f"inside its limits and within {LARGEST_DETOUR} rad of it: "
-                "send it earlier, or begin as the arm moves then"
-            )
+        try:
+            motion = self._take_up(command, start_s, joined_s)
+        except StartError as error:
+            if start_s >= now_s:
+                raise
+            self._come_to_rest(joined_s)
+            raise LateError(f"{now_s - start_s:.3f} s late, the arm comes to rest: {error}") from error
         self._waiting = [other for other in self._waiting if other.start_s < start_s] + [motion]
 
     def setpoint(self, now_s: float) -> JointSetpoint:
@@ -167,13 +157,50 @@ class TrajectoryExecutor:
         """When the last accepted trajectory comes to rest [s]."""
         return (self._waiting[-1] if self._waiting else self._running).end_s
 
-    def _setpoint_of_plan(self, time_s: float) -> JointSetpoint:
-        """Like ``setpoint`` for a time to come, without going there."""
+    def _take_up(self, command: TrajectoryCommand, start_s: float, joined_s: float) -> JoinedMotion:
+        """``command``, which starts at ``start_s`` [s], as it can be gone over to at ``joined_s`` [s].
+
+        Raises:
+            StartError: It cannot.
+        """
+        if start_s + command.times_s[-1] < joined_s:
+            raise StartError(
+                f"the trajectory ended at {start_s + command.times_s[-1]:.3f} s, before now ({joined_s:.3f} s); "
+                "stamp it with the time it shall start at, on the clock that the robot uses"
+            )
+        before = self._plan_at(joined_s).sample(joined_s)
+        spline = JointSpline.through(
+            start_s, command.times_s, command.positions, command.velocities, command.accelerations, before
+        )
+        jump = np.abs(before.position - spline.sample(joined_s).position)
+        if jump.max() > START_TOLERANCE:
+            joint = int(np.argmax(jump))
+            raise StartError(
+                f"{self._joints.names[joint]} would jump by {jump[joint]:.4f} rad (at most {START_TOLERANCE} rad): "
+                "start the trajectory where the arm is commanded to be at its start time"
+            )
+        motion = join(spline, joined_s, before, self._limits)
+        if motion is None:
+            raise StartError(
+                f"the arm cannot join the trajectory inside its limits and within {LARGEST_DETOUR} rad of it: "
+                "send it earlier, or begin as the arm moves then"
+            )
+        return motion
+
+    def _come_to_rest(self, time_s: float) -> None:
+        """Brake on the way that the arm is told to go, from ``time_s`` [s] on; forget what was to come after."""
+        motion = self._plan_at(time_s)
+        self._waiting = [other for other in self._waiting if other.start_s < time_s]
+        if time_s < motion.end_s:
+            self._waiting.append(brake(motion, time_s, self._limits))
+
+    def _plan_at(self, time_s: float) -> JoinedMotion:
+        """What will be in force at ``time_s`` [s]."""
         plan = self._running
         for motion in self._waiting:
             if motion.start_s <= time_s:
                 plan = motion
-        return plan.sample(time_s)
+        return plan
 
     def _in_own_order(self, command: TrajectoryCommand, names: Sequence[str] | None) -> TrajectoryCommand:
         own = self._joints.names

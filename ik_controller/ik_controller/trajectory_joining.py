@@ -1,6 +1,7 @@
-"""Joins a trajectory that does not begin as the arm moves then, without a step in position, velocity or acceleration.
+"""Goes over from one motion to another, or to rest, without a step in position, velocity or acceleration.
 
-What the two differ by is brought to zero by a quintic that is added to the trajectory, inside the joints' limits.
+Where a trajectory does not begin as the arm moves then, what the two differ by is brought to zero by a quintic that is
+added to the trajectory, inside the joints' limits.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from ik_controller.joint_limits import JointLimits
 from ik_controller.joint_spline import JointSetpoint, JointSpline
+from ik_controller.joint_trajectory import JointTrajectory
+from ik_controller.replanning import KNOT_PERIOD, LIMIT_SHARE, PLANNING_JERK, slow_to_rest
 
 FloatArray = NDArray[np.float64]
 
@@ -84,6 +87,28 @@ def join(
     return None
 
 
+def brake(motion: JoinedMotion, time_s: float, limits: JointLimits) -> JoinedMotion:
+    """``motion`` slowed down to rest on its way, inside ``limits``, from ``time_s`` [s] on.
+
+    Where it cannot be slowed down any more, its own end is kept.
+    """
+    knots = max(2, int(np.ceil((motion.end_s - time_s) / KNOT_PERIOD)) + 1)
+    times_s = np.linspace(time_s, motion.end_s, knots)
+    setpoints = [motion.sample(float(one)) for one in times_s[:-1]] + [motion.sample(np.inf)]
+    way = JointTrajectory(
+        times_s - time_s,
+        np.array([setpoint.position for setpoint in setpoints]),
+        np.array([setpoint.velocity for setpoint in setpoints]),
+        np.array([setpoint.acceleration for setpoint in setpoints]),
+    )
+    slowed = slow_to_rest(way, 0.0, limits)
+    return JoinedMotion(
+        JointSpline.through(
+            time_s, slowed.times_s, slowed.positions, slowed.velocities, slowed.accelerations, setpoints[0]
+        )
+    )
+
+
 def _stays_inside(spline: JointSpline, lead: JointSpline, times_s: FloatArray, limits: JointLimits) -> bool:
     """Joining ``spline`` by way of ``lead`` is no detour and breaks no bound that the spline keeps by itself."""
     own_position, *own_rates = own = spline.sample_many(times_s)
@@ -91,12 +116,15 @@ def _stays_inside(spline: JointSpline, lead: JointSpline, times_s: FloatArray, l
     if np.abs(added[0]).max() > LARGEST_DETOUR:
         return False
     position, *rates = own + added
-    slowest, fastest = limits.velocity_bounds(position)
+    # As gentle as planned motion, so that it can be braked like planned motion.
+    slowest, fastest = (LIMIT_SHARE * bound for bound in limits.velocity_bounds(position))
+    acceleration = LIMIT_SHARE * limits.acceleration
+    jerk = np.minimum(LIMIT_SHARE * limits.jerk, PLANNING_JERK)
     bounds = (
         (limits.position_lower, limits.position_upper, position, own_position),
         (slowest, fastest, rates[0], own_rates[0]),
-        (-limits.acceleration, limits.acceleration, rates[1], own_rates[1]),
-        (-limits.jerk, limits.jerk, rates[2], own_rates[2]),
+        (-acceleration, acceleration, rates[1], own_rates[1]),
+        (-jerk, jerk, rates[2], own_rates[2]),
     )
     return all(
         bool(((joined >= np.minimum(lower, alone)) & (joined <= np.maximum(upper, alone))).all())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 
 from ik_controller.commanded_motion import CommandedMotion
 from ik_controller.joint_limits import JointLimits, find_violations
 from ik_controller.joint_path import JointPath
-from ik_controller.joint_trajectory import JointTrajectory
+from ik_controller.joint_trajectory import JointState, JointTrajectory
 from ik_controller.path_timing import PathSpeed
 from ik_controller.replanning import plan_along
 from ik_controller.trajectory_executor import (
@@ -16,6 +18,7 @@ from ik_controller.trajectory_executor import (
     JointRange,
     JointRangeError,
     KnotError,
+    LateError,
     StartError,
     TrajectoryCommand,
     TrajectoryExecutor,
@@ -32,6 +35,9 @@ LIMITS = JointLimits(
     np.full(2, 1000.0),
 )
 
+LONGEST_STOP_S = 1.3
+"""An arm that moves inside its limits comes to rest within this after it has heard of it."""
+
 
 @pytest.fixture
 def executor() -> TrajectoryExecutor:
@@ -45,6 +51,14 @@ def move(to: float, start_s: float = 0.0, duration_s: float = 1.0, begin: float 
     rest = np.zeros((2, 2))
     knots = np.array([[begin, begin], [to, to]])
     return TrajectoryCommand(start_s, np.array([0.0, duration_s]), knots, rest, rest)
+
+
+def command_of(motion: CommandedMotion) -> TrajectoryCommand:
+    """What a planner sends."""
+    knots = motion.trajectory
+    return TrajectoryCommand(
+        motion.start_s, knots.times_s, knots.positions, knots.velocities, knots.accelerations
+    )
 
 
 def test_stands_where_it_was_reset_until_told_otherwise(executor: TrajectoryExecutor) -> None:
@@ -103,7 +117,7 @@ def test_a_trajectory_that_begins_at_rest_is_refused_by_an_arm_that_moves_fast(
     executor: TrajectoryExecutor,
 ) -> None:
     executor.submit(move(0.5), now_s=10.0)
-    with pytest.raises(StartError, match="cannot join it"):
+    with pytest.raises(StartError, match="cannot join the trajectory"):
         executor.submit(move(0.25, start_s=10.5, begin=0.25), now_s=10.1)
     assert executor.setpoint(11.0).position == pytest.approx([0.5, 0.5])
 
@@ -188,7 +202,7 @@ def test_a_trajectory_that_moves_on_without_the_arm_is_refused(executor: Traject
     """It passes by where the arm stands, so nearly at full speed that no way onto it stays inside the limits."""
     start = np.array([[-0.5, -0.5], [0.5, 0.5]])
     command = TrajectoryCommand(9.5, np.array([0.0, 1.0]), start, np.zeros((2, 2)), np.zeros((2, 2)))
-    with pytest.raises(StartError, match="cannot join it"):
+    with pytest.raises(StartError, match="cannot join the trajectory"):
         executor.submit(command, now_s=10.0)
     assert executor.setpoint(11.0).position == pytest.approx(ZERO)
 
@@ -219,17 +233,44 @@ def test_motions_that_come_late_break_no_limit() -> None:
             times.append(float(time_s))
             positions.append(executor.setpoint(float(time_s)).position)
         late += times[-1] > start_s
-        knots = planned.trajectory
         try:
-            executor.submit(
-                TrajectoryCommand(
-                    start_s, knots.times_s, knots.positions, knots.velocities, knots.accelerations
-                ),
-                times[-1],
-            )
+            executor.submit(command_of(planned), times[-1])
         except StartError:
             refused += 1
     assert late > 75
     assert refused == 0
     assert find_violations(times, np.array(positions), limits) == []
     assert executor.setpoint(planned.end_s + 1.0).position == pytest.approx(planned.trajectory.positions[-1])
+
+
+@pytest.mark.parametrize("late_s", [0.02, 0.05, 0.1, 0.3, 2.0])
+@pytest.mark.parametrize("speed", [0.3, 0.6, 1.0, 1.5])
+def test_an_arm_that_is_told_to_stop_comes_to_rest_however_late_it_hears_of_it(
+    speed: float, late_s: float
+) -> None:
+    limits = JointLimits.load("fr3_rectangular")
+    executor = TrajectoryExecutor(JointRange.of(limits), limits)
+    begin = (limits.position_lower + limits.position_upper) / 2
+    executor.reset(0.0, begin)
+    towards = np.array([0.6, -0.5, 0.4, 0.5, 0.3, -0.4, 0.5])
+    length = float(np.linalg.norm(towards))
+    path = JointPath(np.array([0.0, length / 2, length]), begin + towards * np.array([[0.0], [0.5], [1.0]]))
+    plan = plan_along(path, 0.0, JointState.at_rest(begin), limits, PathSpeed(speed, 4.0 * speed, 40.0))
+    assert plan is not None
+    planned = CommandedMotion(plan.trajectory, 1.0)
+    executor.submit(command_of(planned), 0.5)
+    stopped_s = 1.0 + planned.trajectory.duration_s / 3
+    stopped = planned.stopped_from(stopped_s, limits)
+
+    times = list(np.arange(0.501, stopped_s + late_s, 0.001))
+    positions = [executor.setpoint(time_s).position for time_s in times]
+    with contextlib.suppress(LateError):
+        executor.submit(command_of(stopped), times[-1])
+    rests_s = executor.end_s
+    for time_s in np.arange(times[-1] + 0.001, max(rests_s, times[-1]) + 0.1, 0.001):
+        times.append(float(time_s))
+        positions.append(executor.setpoint(float(time_s)).position)
+
+    assert rests_s <= min(planned.end_s, stopped_s + late_s + LONGEST_STOP_S) + 1e-6
+    assert not executor.setpoint(times[-1]).velocity.any()
+    assert find_violations(times, np.array(positions), limits) == []

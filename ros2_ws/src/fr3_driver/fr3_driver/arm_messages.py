@@ -43,7 +43,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Refused:
-    """A trajectory was not accepted; nothing moves because of it."""
+    """A trajectory was not accepted: what runs goes on, or comes to rest where the reason says so."""
 
     reason: str
 

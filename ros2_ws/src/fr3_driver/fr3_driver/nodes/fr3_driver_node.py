@@ -303,7 +303,7 @@ class Fr3DriverNode(LifecycleNode):
     def _on_refused(self, reason: str) -> None:
         self._refused += 1
         if reason != self._last_refusal:
-            self.get_logger().warning(f"trajectory refused, nothing moves because of it: {reason}")
+            self.get_logger().warning(f"trajectory refused: {reason}")
         self._last_refusal = reason
 
     def _on_gripper_lost(self, reason: str) -> None:

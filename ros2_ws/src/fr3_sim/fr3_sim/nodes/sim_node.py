@@ -174,7 +174,7 @@ class SimNode(Node):
             self._trajectories += 1
         except (CommandError, MessageError) as error:
             self._refused.append(str(error))
-            self.get_logger().warning(f"trajectory refused, nothing moves because of it: {error}")
+            self.get_logger().warning(f"trajectory refused: {error}")
         if self._frozen and self._frame is not None and stamp_ns >= self._frame.stamp_ns:
             self._frozen = False
             self._pace.reset()
