@@ -13,19 +13,14 @@ from numpy.typing import NDArray
 from ik_controller.evaluation.alignment import hand_clock, step_times
 from ik_controller.evaluation.executability import MotionProbe
 from ik_controller.evaluation.measures import definition, measure_names
-from ik_controller.evaluation.recording import FloatArray, RecordedFrame, Window
+from ik_controller.evaluation.recording import FloatArray, RecordedFrame, Window, WindowConfig
+from ik_controller.evaluation.stretches import Moment, stretches
+from ik_controller.evaluation.sure_means import FEWEST_STRETCHES, SureMean, holm, sure_mean
 from ik_controller.evaluation.trace_errors import TraceErrors, WeightedValue, moving_points, trace_errors
 from ik_controller.evaluation.truth import PointKind, PointTruth, TruthFinder
 from ik_controller.robot_model import RobotModel
-from tracegen_model.evaluation.intervals import Interval, bootstrap_interval
+from tracegen_model.evaluation.intervals import Interval
 from tracegen_model.trace_grid import TraceGrid
-
-BLOCK_S = 2.5
-"""Windows of a recording that start within the same so many seconds err alike and are resampled together [s]."""
-
-
-FEWEST_BLOCKS = 5
-"""With fewer blocks resampling knows too few outcomes: there is no interval, and no model is called better."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +75,6 @@ class Row:
     latency_s: Mapping[str, float]
     hand_points: int
     scene_points: int
-
-    @property
-    def block(self) -> tuple[str, int]:
-        """Rows of one block are resampled together."""
-        return self.bag, int(self.time_s // BLOCK_S)
 
 
 @dataclass(frozen=True)
@@ -172,7 +162,7 @@ def _only(traces: TraceGrid, chosen: NDArray[np.bool_]) -> TraceGrid:
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over rows with its 95 % interval; None where fewer than ``FEWEST_BLOCKS`` count."""
+    """A mean over rows with its 95 % interval; None where fewer than ``FEWEST_STRETCHES`` count."""
 
     value: float
     interval: Interval | None
@@ -185,10 +175,11 @@ class Comparison:
 
     Attributes:
         measure: What is compared.
-        better: Name of the better model; empty where the interval holds zero.
+        better: Name of the better model; empty where none can be told.
         difference: Second model's mean less the first's.
-        interval: Of the difference, 95 %.
+        interval: Of the difference, 95 %, of this measure alone.
         rows: Windows.
+        stretches: Independent stretches that the windows come from.
     """
 
     measure: str
@@ -198,6 +189,12 @@ class Comparison:
     difference: float
     interval: Interval | None
     rows: int
+    stretches: int
+
+    @property
+    def too_few(self) -> bool:
+        """There are too few independent stretches to tell."""
+        return self.stretches < FEWEST_STRETCHES
 
 
 class Evaluation:
@@ -205,10 +202,12 @@ class Evaluation:
 
     Args:
         rows: Of all models and recordings.
+        horizon_s: How far the windows look ahead at most [s]; windows that may share truth are no independent ones.
     """
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], horizon_s: float = WindowConfig.horizon_s) -> None:
         self.rows = tuple(rows)
+        self._stretches = stretches((Moment(row.bag, row.time_s, row.instruction) for row in rows), horizon_s)
         self.models: tuple[str, ...] = tuple(dict.fromkeys(row.model for row in rows))
         self.instructions: tuple[str, ...] = tuple(dict.fromkeys(row.instruction for row in rows))
         self.bags: tuple[str, ...] = tuple(dict.fromkeys(row.bag for row in rows))
@@ -231,34 +230,50 @@ class Evaluation:
         count = int((weights > 0.0).sum())
         if not count:
             return Mean(float("nan"), None, 0)
-        interval = _interval(totals, weights, rows)
-        return Mean(float(totals.sum() / weights.sum()), interval, count)
+        found = sure_mean(totals, weights, self._stretches_of(rows))
+        return Mean(found.value, _possible(found.interval, measure), count)
 
-    def compare(self, first: str, second: str, measure: str) -> Comparison:
-        """``second`` against ``first``, window by window: what both find hard is no difference between them."""
+    def compare(self, first: str, second: str, measures: Sequence[str]) -> list[Comparison]:
+        """``second`` against ``first``, window by window: what both find hard is no difference between them.
+
+        Each measure that is looked at is another chance to be wrong: with 95 % no model of an equal pair is called
+        better in any of ``measures`` (Holm).
+        """
         other = {(row.bag, row.time_s): row for row in self.of(second)}
         pairs = [
             (row, other[row.bag, row.time_s]) for row in self.of(first) if (row.bag, row.time_s) in other
         ]
+        found = [self._difference(pairs, measure) for measure in measures]
+        told = holm([one.p_value for one, _ in found])
+        comparisons = []
+        for measure, (one, count), is_told in zip(measures, found, told, strict=True):
+            larger = definition(measure).larger_is_better
+            better = ""
+            if is_told and larger is not None:
+                better = second if (one.value > 0.0) == larger else first
+            comparisons.append(
+                Comparison(measure, first, second, better, one.value, one.interval, count, one.stretches)
+            )
+        return comparisons
+
+    def _difference(self, pairs: Sequence[tuple[Row, Row]], measure: str) -> tuple[SureMean, int]:
+        """Mean difference of ``measure``, second less first, and the windows that it is known of."""
         nothing = WeightedValue(0.0, 0.0)
         differences = np.array(
             [
-                b.measures.get(measure, nothing).value - a.measures.get(measure, nothing).value
-                for a, b in pairs
+                second.measures.get(measure, nothing).value - first.measures.get(measure, nothing).value
+                for first, second in pairs
             ]
         )
         known = np.isfinite(differences)
         if not known.any():
-            return Comparison(measure, first, second, "", float("nan"), None, 0)
+            return SureMean(float("nan"), float("nan"), 0), 0
         totals = np.where(known, differences, 0.0)
-        interval = _interval(totals, known.astype(float), [a for a, _ in pairs])
-        better = ""
-        larger = definition(measure).larger_is_better
-        if interval is not None and larger is not None and not interval[0] <= 0.0 <= interval[1]:
-            better = second if (interval[0] > 0.0) == larger else first
-        return Comparison(
-            measure, first, second, better, float(differences[known].mean()), interval, int(known.sum())
-        )
+        found = sure_mean(totals, known.astype(float), self._stretches_of([row for row, _ in pairs]))
+        return found, int(known.sum())
+
+    def _stretches_of(self, rows: Sequence[Row]) -> NDArray[np.int64]:
+        return np.array([self._stretches[row.bag, row.time_s] for row in rows], np.int64)
 
     def ranked(self, measure: str) -> list[str]:
         """Models, best mean first; those without a mean last."""
@@ -334,11 +349,14 @@ class Evaluation:
         }
 
 
-def _interval(totals: FloatArray, weights: FloatArray, rows: Sequence[Row]) -> Interval | None:
-    blocks = np.array([f"{bag} {number}" for bag, number in (row.block for row in rows)])
-    if len(np.unique(blocks[weights > 0.0])) < FEWEST_BLOCKS:
+def _possible(interval: Interval | None, measure: str) -> Interval | None:
+    """The part of ``interval`` that ``measure`` can be in: few values make it reach beyond."""
+    if interval is None:
         return None
-    return bootstrap_interval(totals, weights, blocks)
+    what = definition(measure)
+    lowest = 0.0 if what.unit == "%" or not what.larger_is_better else -np.inf
+    highest = 1.0 if what.unit == "%" else np.inf
+    return max(interval[0], lowest), min(interval[1], highest)
 
 
 class ThresholdError(ValueError):

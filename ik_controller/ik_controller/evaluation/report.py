@@ -16,6 +16,7 @@ from ik_controller.evaluation.charts import line_chart
 from ik_controller.evaluation.evaluation import Comparison, Evaluation, Mean
 from ik_controller.evaluation.measures import HEADLINES, definition, format_value, measure_names
 from ik_controller.evaluation.pictures import RANKED_BY, Album, Shot, ranking_error
+from ik_controller.evaluation.sure_means import FEWEST_STRETCHES
 
 REPORT_FILE = "report.html"
 RESULTS_FILE = "results.json"
@@ -86,7 +87,9 @@ class Report:
         """Every model against the first."""
         models = self.evaluation.models
         return [
-            self.evaluation.compare(models[0], other, measure) for other in models[1:] for measure in COMPARED
+            comparison
+            for other in models[1:]
+            for comparison in self.evaluation.compare(models[0], other, COMPARED)
         ]
 
     def write(self, folder: Path) -> Path:
@@ -131,6 +134,7 @@ class Report:
                     "difference": _finite(one.difference),
                     "interval": one.interval and list(one.interval),
                     "windows": one.rows,
+                    "stretches": one.stretches,
                 }
                 for one in self.comparisons()
             ],
@@ -195,12 +199,16 @@ def _finite(value: float) -> float | None:
 
 
 def _verdicts(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
-    """A sentence for each difference, and one for all measures that show none."""
+    """A sentence for each difference, and one for all measures that show none, or cannot."""
     lines = []
     equal: dict[tuple[str, str], list[str]] = {}
+    too_few: dict[tuple[str, str, int], list[str]] = {}
     for one in comparisons:
         what = definition(one.measure)
         if not one.rows:
+            continue
+        if one.too_few:
+            too_few.setdefault((one.second, one.first, one.stretches), []).append(what.title)
             continue
         if not one.better:
             equal.setdefault((one.second, one.first), []).append(what.title)
@@ -209,13 +217,19 @@ def _verdicts(comparisons: Sequence[Comparison]) -> list[dict[str, str]]:
         size = f"{format_value(abs(one.difference), what.unit)} {what.unit}".rstrip()
         if one.interval is not None:
             low, high = (format_value(end, what.unit) for end in sorted(map(abs, one.interval)))
-            size += f" (95 %: {low} to {high})"
+            size += f" (95 %: {low} to {high}, {one.stretches} independent stretches)"
         text = (
             f"{what.title}: {one.second} is {kind} than {one.first} by {size}, {_counted(one.rows, 'window')}"
         )
         lines.append({"kind": kind, "text": text})
     for (second, first), titles in equal.items():
         text = f"between {second} and {first} no difference can be told in: {', '.join(titles)}"
+        lines.append({"kind": "equal", "text": text})
+    for (second, first, count), titles in too_few.items():
+        text = (
+            f"between {second} and {first}: too few independent stretches to tell ({count}, at least "
+            f"{FEWEST_STRETCHES} are needed) in: {', '.join(titles)}"
+        )
         lines.append({"kind": "equal", "text": text})
     return lines
 

@@ -22,7 +22,6 @@ from rclpy.utilities import remove_ros_args
 from ik_controller.evaluation.calibration_flag import CalibrationFlag
 from ik_controller.evaluation.cotracker_tracker import CoTrackerError, load_cotracker
 from ik_controller.evaluation.evaluation import (
-    BLOCK_S,
     Evaluation,
     Row,
     Threshold,
@@ -35,6 +34,8 @@ from ik_controller.evaluation.pictures import Album
 from ik_controller.evaluation.point_tracking import LucasKanadeTracker, PointTracker
 from ik_controller.evaluation.recording import RecordingError, WindowConfig, windows
 from ik_controller.evaluation.report import BagSummary, Report
+from ik_controller.evaluation.stretches import HORIZONS_PER_STRETCH
+from ik_controller.evaluation.sure_means import FEWEST_STRETCHES
 from ik_controller.evaluation.truth import TruthFinder
 from ik_controller.joint_limits import LimitsError
 from ik_controller.nodes.evaluated_bag import EvaluatedBag
@@ -153,7 +154,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
                     name, evaluated.length_s, judged_windows, flag.finding(), problems, _facts(bag.provenance)
                 )
             )
-    evaluation = Evaluation(rows)
+    evaluation = Evaluation(rows, config.horizon_s)
     if not rows:
         reasons = "; ".join(f"{one.name}: {', '.join(one.problems)}" for one in summaries)
         raise BagError(f"no window of the recordings could be judged: {reasons}")
@@ -163,6 +164,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
         for threshold in thresholds
         if (failure := threshold.failure(evaluation, network.name))
     ]
+    stretch_s = HORIZONS_PER_STRETCH * config.horizon_s
     first_seed = "the recorded run's" if arguments.seed is None else arguments.seed
     facts = {
         "models": "; ".join(
@@ -173,7 +175,8 @@ def evaluate(arguments: argparse.Namespace) -> Report:
         "windows": f"every {config.every_s:g} s, at most {config.horizon_s:g} s ahead, ending at a new instruction",
         "seeds": f"{arguments.seeds} from {first_seed}; measures are of the first, spread is over all",
         "truth": f"hand: forward kinematics of recorded joints; scene: {tracker.name}, depth and stillness",
-        "intervals": f"95 %, by resampling blocks of {BLOCK_S:g} s",
+        "intervals": f"95 %, by Student's t over independent stretches: whole tasks of {stretch_s:g} s or more",
+        "verdicts": "at 95 % for each pair of models, over all measures that they are compared by (Holm)",
         "joint limits": robot.limits.name,
         "what it says": "how near predictions are to what was done in the recording, which need not be what was asked",
     }
@@ -199,12 +202,21 @@ def summary(report: Report) -> str:
                 ends = f" [{low}, {high}]"
             cells.append(f"{format_value(mean.value, what.unit) + ends:>26}")
         lines.append(f"{what.title} [{what.unit}]".ljust(width) + "".join(cells))
+    told = report.comparisons()
+    too_few = dict.fromkeys(
+        (one.first, one.second, one.stretches) for one in told if one.rows and one.too_few
+    )
     lines += [
         f"{one.second} is {'better' if one.better == one.second else 'worse'} than {one.first}: "
         f"{definition(one.measure).title} {format_value(one.difference, definition(one.measure).unit)} "
         f"{definition(one.measure).unit}"
-        for one in report.comparisons()
+        for one in told
         if one.better
+    ]
+    lines += [
+        f"{second} and {first}: too few independent stretches to tell "
+        f"({count}, at least {FEWEST_STRETCHES} are needed)"
+        for first, second, count in too_few
     ]
     lines += [f"warning: {words}" for words in report.warnings]
     lines += [f"FAILED: {words}" for words in report.failures]

@@ -23,6 +23,10 @@ MODEL = "fr3_blocks_nano"
 SEEDS = (100_000, 100_002)
 LENGTH_S = 7.5
 SHORT_S = 4.0
+MORE_SEEDS = (100_003, 100_004, 100_005, 100_006)
+MORE_S = 2.5
+"""Recordings that only tell models apart: a verdict needs several tasks."""
+
 SHIFT_M = np.array([0.0, 0.03, 0.0])
 """How far the camera of one bag is said to stand from where it stands [m]."""
 
@@ -65,6 +69,11 @@ def bags(runs: list[SimulatedRun], folder: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
+def more_bags(folder: Path) -> list[Path]:
+    return [write_bag(simulated_run(seed, timeout_s=MORE_S), folder / f"more{seed}") for seed in MORE_SEEDS]
+
+
+@pytest.fixture(scope="module")
 def accuracy(runs: list[SimulatedRun]) -> Accuracy:
     return measure_accuracy(runs)
 
@@ -85,20 +94,20 @@ def test_points_of_the_scene_are_known_to_the_stated_error(accuracy: Accuracy) -
 
 
 def test_a_worse_model_is_ranked_below_and_fails_its_thresholds(
-    bags: list[Path], folder: Path, capsys: pytest.CaptureFixture[str]
+    bags: list[Path], more_bags: list[Path], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    bags = [*bags, *more_bags]
     worse = write_worse_model(find_checkpoint(MODEL), folder / "worse", WEIGHT_NOISE)
     out = folder / "ranked"
     limit = "hand_ade_cm_arc<2.4"
-    code = run(
-        [*map(str, bags), "--model", MODEL, "--model", str(worse), "--out", str(out), "--require", limit]
-    )
+    options = ["--every", "1.5", "--seeds", "2", "--out", str(out), "--require", limit]
+    code = run([*map(str, bags), "--model", MODEL, "--model", str(worse), *options])
     said = capsys.readouterr().out
     found = results(out)
     verdicts = {one["measure"]: one for one in found["comparisons"]}
     for measure in ("hand_ade_cm_arc", "hand_fde_cm_arc"):
         assert verdicts[measure]["better"] == MODEL, verdicts[measure]
-        assert verdicts[measure]["interval"][0] > 0.0
+        assert verdicts[measure]["interval"][0] > 0.0 and verdicts[measure]["stretches"] == len(bags)
     assert code == EXIT_NOT_KEPT
     assert [words.split(":")[0] for words in found["failures"]] == ["worse"]
     assert "worse is worse than fr3_blocks_nano" in said and "FAILED: worse: hand_ade_cm_arc" in said

@@ -7,18 +7,19 @@ import json
 import numpy as np
 import pytest
 
-from ik_controller.evaluation.evaluation import BLOCK_S, Evaluation, Row, Threshold, ThresholdError
+from ik_controller.evaluation.evaluation import Evaluation, Row, Threshold, ThresholdError
 from ik_controller.evaluation.trace_errors import WeightedValue
 
 MEASURE = "hand_fde_cm_arc"
+TASK_S = 20.0
+"""Longer than two horizons: every window is of a task and a stretch of its own."""
 
 
-def row(model: str, number: int, error: float, instruction: str = "go", **more: float) -> Row:
+def row(model: str, number: int, error: float, instruction: str = "", **more: float) -> Row:
     measures = {MEASURE: WeightedValue.mean_of(np.array([error]))}
     measures |= {name: WeightedValue(value, 1.0) for name, value in more.items()}
-    return Row(
-        model, "bag", instruction, BLOCK_S * number, measures, np.array([0.0, error]), {"sample": 0.02}, 5, 3
-    )
+    text = instruction or f"go {number}"
+    return Row(model, "bag", text, TASK_S * number, measures, np.array([0.0, error]), {"sample": 0.02}, 5, 3)
 
 
 def rows_of(model: str, shift: float, count: int = 40) -> list[Row]:
@@ -40,22 +41,22 @@ def test_a_worse_model_is_told_even_where_windows_differ_more_than_models() -> N
     evaluation = Evaluation(rows_of("good", 0.0) + rows_of("worse", 0.5))
     overlap = [evaluation.mean(evaluation.of(model), MEASURE).interval for model in ("good", "worse")]
     assert overlap[0] is not None and overlap[1] is not None and overlap[0][1] > overlap[1][0]
-    found = evaluation.compare("good", "worse", MEASURE)
+    found = evaluation.compare("good", "worse", [MEASURE])[0]
     assert found.better == "good" and found.rows == 40
-    assert evaluation.compare("worse", "good", MEASURE).better == "good"
+    assert evaluation.compare("worse", "good", [MEASURE])[0].better == "good"
     assert evaluation.ranked(MEASURE) == ["good", "worse"]
 
 
 def test_equal_models_are_not_ranked_against_each_other() -> None:
     evaluation = Evaluation(rows_of("one", 0.0) + rows_of("other", 0.0))
-    assert evaluation.compare("one", "other", MEASURE).better == ""
+    assert evaluation.compare("one", "other", [MEASURE])[0].better == ""
 
 
 def test_a_share_is_better_when_it_is_larger() -> None:
     rows = [row("a", n, 1.0, feasible=1.0) for n in range(9)]
     rows += [row("b", n, 1.0, feasible=float(n % 3 == 0)) for n in range(9)]
     assert Evaluation(rows).ranked("feasible") == ["a", "b"]
-    assert Evaluation(rows).compare("a", "b", "feasible").better == "a"
+    assert Evaluation(rows).compare("a", "b", ["feasible"])[0].better == "a"
 
 
 def test_thresholds_name_what_fails_and_take_what_was_not_measured_as_failed() -> None:
@@ -74,7 +75,7 @@ def test_a_threshold_that_means_nothing_is_refused_with_an_example(text: str) ->
 
 
 def test_everything_goes_into_json_and_unknown_values_are_left_out() -> None:
-    evaluation = Evaluation([row("a", 0, 2.0), row("a", 1, float("nan"), "back")])
+    evaluation = Evaluation([row("a", 0, 2.0, "go"), row("a", 1, float("nan"), "back")])
     values = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert values["models"]["a"]["measures"][MEASURE] == {"mean": 2.0, "interval": None, "windows": 1}
     assert values["models"]["a"]["instructions"]["back"] == {}

@@ -13,7 +13,7 @@ import pytest
 
 from ik_controller.evaluation.calibration_flag import CalibrationFinding
 from ik_controller.evaluation.charts import line_chart, nice_ticks
-from ik_controller.evaluation.evaluation import BLOCK_S, Drawable, Evaluation, Row
+from ik_controller.evaluation.evaluation import Drawable, Evaluation, Row
 from ik_controller.evaluation.measures import definition, measure_names
 from ik_controller.evaluation.pictures import WORST_KEPT, Album
 from ik_controller.evaluation.recording import JointTrack, RecordedFrame, Window
@@ -21,6 +21,7 @@ from ik_controller.evaluation.report import BagSummary, Report
 from ik_controller.evaluation.trace_errors import WeightedValue
 from tracegen_model.trace_grid import TraceGrid
 
+TASK_S = 20.0
 HOSTILE = 'put </script><b>"it"</b> & go'
 VOID = {"meta", "br", "img", "link", "hr", "input", "line", "circle"}
 
@@ -54,10 +55,15 @@ class Page(HTMLParser):
             self.data.append(data)
 
 
+def instruction(number: int) -> str:
+    """Each window is of a task of its own."""
+    return f"{HOSTILE} {number}"
+
+
 def window(number: int) -> Window:
     image = np.full((48, 64, 3), 128, np.uint8)
     frames = tuple(
-        RecordedFrame(BLOCK_S * number + step, step, image, np.ones((48, 64), np.float32), HOSTILE)
+        RecordedFrame(TASK_S * number + step, step, image, np.ones((48, 64), np.float32), instruction(number))
         for step in (0, 1)
     )
     return Window("bag <1>", frames, JointTrack(np.array([0.0, 99.0]), np.zeros((2, 7))), frames[1].time_s)
@@ -72,7 +78,7 @@ def judged(number: int, model: str, error: float) -> tuple[Row, Drawable]:
     row = Row(
         model,
         "bag <1>",
-        HOSTILE,
+        instruction(number),
         window(number).start.time_s,
         measures,
         np.array([0.0, error]),
@@ -125,7 +131,7 @@ def test_what_is_wrong_stands_on_top_and_the_worst_windows_come_first(report: Re
 def test_every_window_can_be_scrubbed_to_with_its_error_in_each_model(report: Report) -> None:
     frames = json.loads(next(data for data in Page(report.render()).data if data.startswith("[")))
     assert len(frames) == 9
-    assert frames[2]["instruction"] == HOSTILE
+    assert frames[2]["instruction"] == instruction(2)
     assert frames[2]["errors"] == ["3.00", "5.00"]
     assert all(source.startswith("data:") for source in [frames[2]["truth"], *frames[2]["predictions"]])
 
@@ -136,6 +142,13 @@ def test_the_verdict_names_the_worse_model(report: Report) -> None:
     assert verdicts["hand_fde_cm_arc"].better == "one & only"
     assert verdicts["feasible"].better == ""
     assert "other is worse than one &amp; only by 2.00 cm" in report.render()
+
+
+def test_few_recordings_have_no_verdict_but_what_is_missing(report: Report) -> None:
+    rows = [row for row in report.evaluation.rows if row.time_s < 4 * TASK_S]
+    text = Report("short", Evaluation(rows), report.bags, report.album, [], {}).render()
+    assert "too few independent stretches to tell (3, at least 5 are needed)" in text
+    assert "is worse than" not in text and "no difference can be told" not in text
 
 
 def test_json_holds_what_the_page_says(report: Report, tmp_path: Path) -> None:
