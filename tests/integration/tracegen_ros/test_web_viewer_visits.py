@@ -20,6 +20,7 @@ from tests.integration.tracegen_ros.viewer_visitor import Visitor
 FOLLOWER = "/trace_follower"
 COLOUR = "/camera/camera/color/image_raw"
 HISTORY_S = 5.0
+TIME = "Time [s]"
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,15 @@ def test_a_stop_that_no_service_answers_goes_out_as_an_empty_instruction_though_
     tester.wait(lambda: not looked_at(tester), "the viewer to close its eyes")
     tester.wait(lambda: heard, "an empty instruction")
     assert [message.data for message in heard] == [""]
+
+
+def test_the_next_visitor_sees_the_present_wherever_the_last_one_looked(tester, port: int) -> None:
+    with Visitor(port) as first:
+        tester.wait(lambda: first.reads("now</div>"), "the present")
+        tester.wait(lambda: first.sees(TIME), "the time slider")
+        first.change(TIME, -1.0)
+        tester.wait(lambda: first.reads("1.0 s ago"), "a moment of the past")
+    tester.wait(lambda: not looked_at(tester), "the viewer to close its eyes")
+    with Visitor(port) as second:
+        tester.wait(lambda: second.sees(TIME) and second.value(TIME) == 0.0, "the time slider at the present")
+        tester.wait(lambda: second.reads("now</div>"), "the present")

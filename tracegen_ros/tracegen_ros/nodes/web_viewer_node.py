@@ -54,6 +54,7 @@ from tracegen_ros.parameters import ParameterError, declare_parameters
 from tracegen_ros.spinning import run_node
 from tracegen_ros.web_viewer.access import AccessError, AccessRules, read_token
 from tracegen_ros.web_viewer.drawing import NO_POINTS, DrawnTraces, coloured_cloud, moving_traces, smaller
+from tracegen_ros.web_viewer.earlier_instructions import EarlierInstructions
 from tracegen_ros.web_viewer.health import Input, RecentHealth, health_sample, state_word
 from tracegen_ros.web_viewer.history import History, Moment, Recording
 from tracegen_ros.web_viewer.robot_tree import RobotDescriptionError, RobotTree
@@ -120,7 +121,7 @@ class WebViewerNode(Node):
             },
         )
         self._visitors = 0
-        self._instructions: list[str] = []
+        self._earlier = EarlierInstructions()
         self._task = ""
         self._requests = VisitorRequests(self, follower, parameters.instruction_topic, self._page.notify)
         subscribe_to_instructions(self, parameters.instruction_topic, self._on_instruction)
@@ -206,14 +207,14 @@ class WebViewerNode(Node):
         except InstructionTextError:
             self._task = ""
         if self._task:
-            known = [text for text in self._instructions if text != self._task]
-            self._instructions = [self._task, *known]
-            self._page.show_instructions(self._instructions)
+            self._earlier.add(self._task)
+            self._page.show_instructions(self._earlier.newest_first)
 
     # What is there to see
 
     def _forget(self) -> None:
         """Nobody looks any more: what was seen until now is old when somebody comes again."""
+        self._page.clear()
         self._history = History(self._settings.history_s, _MOMENT_PERIOD_S)
         self._recording: Recording | None = None
         self._health = RecentHealth(_HEALTH_S)

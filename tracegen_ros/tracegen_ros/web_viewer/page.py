@@ -24,6 +24,7 @@ from tracegen_ros.web_viewer.drawing import (
     trace_heads,
     trace_lines,
 )
+from tracegen_ros.web_viewer.earlier_instructions import INSTRUCTIONS_KEPT
 from tracegen_ros.web_viewer.guarded_server import GuardedServer
 from tracegen_ros.web_viewer.health import (
     Input,
@@ -36,9 +37,6 @@ from tracegen_ros.web_viewer.health import (
 from tracegen_ros.web_viewer.robot_surfaces import Surface
 
 FloatArray = NDArray[np.float64]
-
-INSTRUCTIONS_KEPT = 6
-"""Earlier instructions on the page."""
 
 _SIDE_WIDTH_PX = 360
 _PLOT_HEIGHT_PX = 105
@@ -119,6 +117,18 @@ class Page:
         return bool(self._show_cloud.value)
 
     # Drawing
+
+    def clear(self) -> None:
+        """Show the present, of which nothing is known yet; what is chosen to be shown and said stays."""
+        self._time.value = 0.0
+        self._picture.visible = False
+        self._frustum.visible = False
+        self.draw_cloud(NO_POINTS)
+        self.draw_traces(None, np.zeros((0, 3), np.float32))
+        self.draw_moment_label("")
+        self._states.content = states_html((), self._health_s)
+        for plot in (self._latency, self._rate):
+            plot.data = _no_data(self._health_s, len(plot.data) - 1)
 
     def draw_robot(self, poses_in_base: Mapping[str, FloatArray]) -> None:
         """Put every link at its (4, 4) pose."""
@@ -353,13 +363,12 @@ def _linear(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _add_plot(
     gui: viser.GuiApi, title: str, length_s: float, colours: Mapping[str, str]
 ) -> viser.GuiUplotHandle:
-    nothing = np.array([-length_s, 0.0])
     series = (
         viser.uplot.Series(label="s"),
         *(viser.uplot.Series(label=name, stroke=colour, width=2) for name, colour in colours.items()),
     )
     return gui.add_uplot(
-        (nothing, *(np.zeros(2) for _ in colours)),
+        _no_data(length_s, len(colours)),
         series,
         title=title,
         legend=viser.uplot.Legend(live=False),
@@ -370,3 +379,8 @@ def _add_plot(
         },
         height=_PLOT_HEIGHT_PX,
     )
+
+
+def _no_data(length_s: float, curves: int) -> tuple[FloatArray, ...]:
+    """A plot's times and ``curves`` flat lines, because viser's page complains of none."""
+    return np.array([-length_s, 0.0]), *(np.zeros(2) for _ in range(curves))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tracegen_ros.web_viewer.drawing import NO_POINTS
+from tracegen_ros.web_viewer.earlier_instructions import INSTRUCTIONS_KEPT, EarlierInstructions
 from tracegen_ros.web_viewer.health import (
     HealthSample,
     Input,
@@ -99,3 +100,13 @@ def test_states_are_spells_on_a_strip() -> None:
 def test_the_state_is_the_word_before_the_reason() -> None:
     assert state_word("FOLLOW: towards a grasp") == "FOLLOW"
     assert state_word("waiting for an instruction") == ""
+
+
+def test_each_earlier_instruction_is_kept_once_and_the_oldest_goes() -> None:
+    earlier = EarlierInstructions()
+    for number in range(INSTRUCTIONS_KEPT + 3):
+        earlier.add(f"task {number}")
+    earlier.add("task 4")
+    assert len(earlier.newest_first) == INSTRUCTIONS_KEPT
+    assert earlier.newest_first[:3] == ("task 4", "task 8", "task 7")
+    assert earlier.newest_first.count("task 4") == 1
