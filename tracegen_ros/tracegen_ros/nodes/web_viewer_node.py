@@ -52,7 +52,7 @@ from tracegen_ros.nodes.visitor_requests import VisitorRequests
 from tracegen_ros.nodes.web_viewer_parameters import WebViewerParameters
 from tracegen_ros.parameters import ParameterError, declare_parameters
 from tracegen_ros.spinning import run_node
-from tracegen_ros.web_viewer.access import AccessError, AccessRules, read_token
+from tracegen_ros.web_viewer.access import AccessError, AccessRules, read_hosts, read_token
 from tracegen_ros.web_viewer.drawing import NO_POINTS, DrawnTraces, coloured_cloud, moving_traces, smaller
 from tracegen_ros.web_viewer.earlier_instructions import EarlierInstructions
 from tracegen_ros.web_viewer.health import Input, RecentHealth, health_sample, state_word
@@ -101,7 +101,9 @@ class WebViewerNode(Node):
         self._wake = self.create_guard_condition(self._grant_wishes)
         try:
             self._robot = RobotTree.read(self._urdf())
-            rules = AccessRules(parameters.host, read_token(parameters.token_file))
+            rules = AccessRules(
+                parameters.host, read_token(parameters.token_file), read_hosts(parameters.allowed_hosts)
+            )
             self._server, self._page = self._serve(rules)
         except (AccessError, RobotDescriptionError) as error:
             raise ParameterError(str(error)) from error

@@ -17,6 +17,9 @@ class WebViewerParameters:
     )
     port: int = parameter(8080, "TCP port of the page; 0 takes a free one", minimum=0, maximum=65535)
     token_file: str = parameter("", "File with the token that visitors need; empty = none")
+    allowed_hosts: str = parameter(
+        "", "Names, separated by commas, that the page is opened under through a reverse proxy; needs a token"
+    )
     urdf: str = parameter("", "Robot description; empty takes ik_controller's fr3.urdf")
     meshes: bool = parameter(True, "Draw the robot with the meshes of franky_sim where those are installed")
     base_frame: str = parameter("fr3_link0", "Frame of the robot's base, in which everything is drawn")

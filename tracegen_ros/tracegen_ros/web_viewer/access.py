@@ -2,7 +2,8 @@
 
 On this machine only (the default): the request must name this machine, which keeps out pages that let their own
 name resolve to 127.0.0.1 (DNS rebinding), and must not come from another site's page.
-Opened wider: a token as well. It is given once in the address, ``http://host:8080/?token=...``; a cookie remembers it.
+Opened wider, by its address or by a reverse proxy under a name that is allowed: a token as well. It is given once in
+the address, ``http://host:8080/?token=...``; a cookie remembers it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
@@ -20,6 +22,7 @@ SHORTEST_TOKEN = 16
 """Characters that a token has at least: guessing it must be hopeless."""
 
 _COOKIE = "tracegen_viewer"
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _MAKE_A_TOKEN = "python3 -c 'import secrets; print(secrets.token_urlsafe())' > viewer_token"
 
 
@@ -70,6 +73,22 @@ def read_token(path: str) -> str:
     return token
 
 
+def read_hosts(names: str) -> frozenset[str]:
+    """The hosts in ``names``, separated by commas, as browsers name them: lower case, without a port.
+
+    Raises:
+        AccessError: One is more than a name.
+    """
+    hosts = frozenset(name.strip().lower() for name in names.split(",") if name.strip())
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise AccessError(
+                f"allowed_hosts takes names as in robot.example, without http:// and port, separated by commas; "
+                f"got {host!r}"
+            )
+    return hosts
+
+
 def is_local(host: str) -> bool:
     """Whether ``host``, a name or an address, means this machine and nobody else."""
     if host == "localhost":
@@ -87,13 +106,16 @@ class AccessRules:
     Attributes:
         host: Address that the viewer listens on.
         token: What has to be known; empty = nothing, which is for this machine only.
+        allowed_hosts: Names, besides this machine's own, that it answers to; none = any on a wide host, no other on
+            this machine only.
 
     Raises:
-        AccessError: A wide host without a token.
+        AccessError: A wide host, or names allowed, without a token.
     """
 
     host: str
     token: str
+    allowed_hosts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.token and not is_local(self.host):
@@ -102,13 +124,20 @@ class AccessRules:
                 f"make one with: {_MAKE_A_TOKEN}; name the file in token_file, or stay on 127.0.0.1 and "
                 "use ssh -L 8080:localhost:8080"
             )
+        if self.allowed_hosts and not self.token:
+            raise AccessError(
+                f"the viewer can move the robot: under other names, {', '.join(sorted(self.allowed_hosts))}, it needs "
+                f"a token; make one with: {_MAKE_A_TOKEN}; name the file in token_file, or leave allowed_hosts empty"
+            )
 
     def judge(self, path: str, headers: Mapping[str, str]) -> Verdict:
         """What becomes of a request for ``path`` (with its query); ``headers`` are found whatever their case."""
         asked = headers.get("Host") or ""
         named = urlsplit(f"//{asked}").hostname or ""
-        if is_local(self.host) and not is_local(named):
-            return Verdict(403, f"this viewer is for its own machine; it does not answer as {asked!r}")
+        if not self._answers_to(named):
+            return Verdict(
+                403, f"this viewer does not answer as {asked!r}; names of a proxy go into its allowed_hosts"
+            )
         origin = headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != asked:
             return Verdict(403, f"a page of {origin} must not use this viewer")
@@ -119,10 +148,16 @@ class AccessRules:
             if (headers.get("Upgrade") or "").lower() == "websocket":
                 return _GO_ON
             cookie = f"{_COOKIE}={self._mark}; Path=/; HttpOnly; SameSite=Strict"
-            return Verdict(303, "", (("Location", urlsplit(path).path or "/"), ("Set-Cookie", cookie)))
+            # Nothing of what was asked for goes back: to a browser "/\evil.example" is another site.
+            return Verdict(303, "", (("Location", "/"), ("Set-Cookie", cookie)))
         if hmac.compare_digest(_cookie(headers.get("Cookie") or "").encode(), self._mark.encode()):
             return _GO_ON
         return Verdict(401, "the token is wrong" if given else "this viewer asks for its token")
+
+    def _answers_to(self, named: str) -> bool:
+        if is_local(named) or named in self.allowed_hosts:
+            return True
+        return not is_local(self.host) and not self.allowed_hosts
 
     @property
     def _mark(self) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tracegen_ros.web_viewer.access import AccessError, AccessRules, Verdict, read_token
+from tracegen_ros.web_viewer.access import AccessError, AccessRules, Verdict, read_hosts, read_token
 
 TOKEN = "a-token-of-length-25-here"
 LOCAL = {"Host": "localhost:8080"}
@@ -55,6 +55,38 @@ def test_the_token_is_traded_for_a_cookie_and_leaves_the_address() -> None:
     assert TOKEN not in headers["Set-Cookie"]
     assert rules.judge("/", WIDE | {"Cookie": f"other=1; {cookie_of(entry)}"}).allowed
     assert rules.judge("/", WIDE | UPGRADE | {"Cookie": cookie_of(entry)}).allowed
+
+
+def test_a_reverse_proxy_s_name_is_answered_where_it_is_allowed_and_the_token_known() -> None:
+    proxied = {"Host": "Robot.Example"}
+    rules = AccessRules("127.0.0.1", TOKEN, read_hosts("other.example, ROBOT.example"))
+    assert AccessRules("127.0.0.1", TOKEN).judge("/", proxied).status == 403
+    assert rules.judge("/", proxied).status == 401
+    cookie = {"Cookie": cookie_of(rules.judge(f"/?token={TOKEN}", proxied))}
+    own = {"Origin": "https://Robot.Example"}
+    assert rules.judge("/", proxied | UPGRADE | cookie | own).allowed
+    assert rules.judge("/", LOCAL | cookie).allowed
+    assert rules.judge("/", proxied | UPGRADE | cookie | {"Origin": "https://evil.example"}).status == 403
+    for host in ("evil.example", "robot.example.evil.example", "x.robot.example"):
+        assert rules.judge("/", {"Host": host} | cookie).status == 403
+        assert AccessRules("0.0.0.0", TOKEN, rules.allowed_hosts).judge("/", {"Host": host}).status == 403
+
+
+def test_names_are_not_allowed_without_a_token_nor_addresses_of_pages() -> None:
+    with pytest.raises(AccessError, match=r"under other names, robot\.example, it needs a token"):
+        AccessRules("127.0.0.1", "", read_hosts("robot.example"))
+    for wrong in ("https://robot.example", "robot.example:8080", "*", "a b"):
+        with pytest.raises(AccessError, match=r"allowed_hosts takes names as in robot\.example"):
+            read_hosts(wrong)
+    assert read_hosts(" , ") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/\\evil.example", "//evil.example", "////evil.example", "/\t/evil.example/x"]
+)
+def test_the_token_leads_to_this_page_and_no_other_site(path: str) -> None:
+    entry = AccessRules("0.0.0.0", TOKEN).judge(f"{path}?token={TOKEN}", WIDE)
+    assert (entry.status, dict(entry.headers)["Location"]) == (303, "/")
 
 
 @pytest.mark.parametrize(
