@@ -37,6 +37,10 @@ TOPICS = TopicMap()
 HEALTH_TOPICS = "/diagnostics /rosout"
 """Not recorded, so that messages can be counted."""
 
+# Topics of their own: a recorder that was killed counts as a listener for some time.
+WEAKENED = "/weakened/joint_states"
+DISPUTED = "/disputed/joint_states"
+
 SENTENCE = "put the red block in the green zone"
 
 
@@ -68,8 +72,8 @@ def joint_states(count: int) -> list[JointState]:
     return [JointState(name=["fr3_joint1"], position=[float(number)]) for number in range(count)]
 
 
-def positions(bag: Bag) -> list[float]:
-    return [message.message().position[0] for message in bag.messages([TOPICS.joint_states])]
+def positions(bag: Bag, topic: str = TOPICS.joint_states) -> list[float]:
+    return [message.message().position[0] for message in bag.messages([topic])]
 
 
 def finish(process: subprocess.Popen, how: signal.Signals) -> int:
@@ -135,13 +139,13 @@ def test_a_publisher_that_comes_back_with_weaker_promises_is_recorded_and_what_w
     tester: Tester, processes: Processes, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    process = processes.node(RECORDER, bag=folder, topics=TOPICS.joint_states)
+    process = processes.node(RECORDER, bag=folder, topics=WEAKENED)
     states = joint_states(4000)
-    reliable = tester.publisher(JointState, TOPICS.joint_states, 50)
+    reliable = tester.publisher(JointState, WEAKENED, 50)
     say(tester, reliable, states[:20])
     recorded(tester, 20)
     tester.node.destroy_publisher(reliable)
-    back = tester.node.create_publisher(JointState, TOPICS.joint_states, SENSOR)
+    back = tester.node.create_publisher(JointState, WEAKENED, SENSOR)
     said = 20
 
     def heard_again() -> bool:
@@ -159,7 +163,7 @@ def test_a_publisher_that_comes_back_with_weaker_promises_is_recorded_and_what_w
     tester.node.destroy_publisher(back)
     assert finish(process, signal.SIGINT) == 0
     with open_bag(folder) as bag:
-        numbers = positions(bag)
+        numbers = positions(bag, WEAKENED)
         outcome = bag.provenance["recording"]
     assert numbers[:20] == [float(number) for number in range(20)]
     assert len(numbers) > 20
@@ -172,8 +176,8 @@ def test_a_publisher_that_comes_back_with_weaker_promises_is_recorded_and_what_w
 def test_a_publisher_of_another_type_on_a_recorded_topic_is_told(
     tester: Tester, processes: Processes, tmp_path: Path
 ) -> None:
-    process = processes.node(RECORDER, bag=tmp_path / "run", topics=TOPICS.joint_states)
-    joints = tester.publisher(JointState, TOPICS.joint_states, 50)
+    process = processes.node(RECORDER, bag=tmp_path / "run", topics=DISPUTED)
+    joints = tester.publisher(JointState, DISPUTED, 50)
     say(tester, joints, joint_states(1))
     recorded(tester, 1)
     context = rclpy.Context()
@@ -181,7 +185,7 @@ def test_a_publisher_of_another_type_on_a_recorded_topic_is_told(
     # A participant of its own: within one the middleware refuses two types on one topic.
     stranger = Node("stranger", context=context)
     try:
-        stranger.create_publisher(String, TOPICS.joint_states, 10)
+        stranger.create_publisher(String, DISPUTED, 10)
         values = tester.wait_for_health(HEALTH, Level.WARN, "not everything")
         assert "std_msgs/msg/String is published there too" in values["not_recorded"]
     finally:
@@ -241,6 +245,9 @@ def test_a_full_bag_ends_the_recording_and_not_the_recorder(
     with open_bag(folder) as bag:
         assert bag.problems == ()
         assert TOPICS.colour in bag.topics
+        outcome = bag.provenance["recording"]
+        assert outcome["messages"] == bag.topics[TOPICS.colour].count
+        assert "the largest size allowed" in outcome["end_reason"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,7 @@ class BagWriter:
         self._topics: dict[str, WrittenTopic] = {}
         self._counts: dict[str, int] = {}
         self._provenance: dict[str, Any] = {}
+        self._chunk_counts: Counter[str] = Counter()
         self._files: list[_File] = []
         self._finished_bytes = 0
         self._begin_file()
@@ -108,6 +110,16 @@ class BagWriter:
     def size(self) -> int:
         """What has been written to disk [bytes]."""
         return self._finished_bytes + (0 if self._stream.closed else self._stream.tell())
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Messages in the chunk that is being filled [bytes], before they are packed."""
+        return self._chunk_bytes
+
+    @property
+    def unwritten(self) -> Counter[str]:
+        """Messages in the chunk that is being filled, or could not be written, by topic."""
+        return Counter(self._chunk_counts)
 
     @property
     def count(self) -> int:
@@ -133,6 +145,7 @@ class BagWriter:
         channel = self._channel(topic)
         self._writer.add_message(channel, received_ns, data, published_ns, sequence)
         self._counts[topic] += 1
+        self._chunk_counts[topic] += 1
         file = self._files[-1]
         file.count += 1
         file.start_ns = min(file.start_ns, received_ns)
@@ -158,6 +171,7 @@ class BagWriter:
         """Write the chunk that is being filled."""
         self._writer.flush()
         self._chunk_bytes = 0
+        self._chunk_counts.clear()
         self._files[-1].chunks += 1
         if self._files[-1].chunks >= self._chunks_per_file:
             self._end_file()
@@ -184,6 +198,7 @@ class BagWriter:
         self._writer.finish()
         self._stream.flush()
         os.fsync(self._stream.fileno())
+        self._chunk_counts.clear()
         self._finished_bytes += self._stream.tell()
         self._stream.close()
 

@@ -72,19 +72,19 @@ class RecordNode(Node):
         except BagError as error:
             raise ParameterError(f"parameter 'bag': {error}") from error
         self._folder = writer.folder
+        self._recordings: dict[str, TopicRecording] = {}
+        self._refused: dict[str, str] = {}
         limits = RecorderLimits(
             queue_bytes=settings.queue_mb * _MEBIBYTE,
             bag_bytes=round(settings.largest_bag_gb * _GIBIBYTE),
             free_bytes=round(settings.least_free_gb * _GIBIBYTE),
         )
-        self._recorder = BagRecorder(writer, limits)
+        self._recorder = BagRecorder(writer, limits, outcome=self._outcome)
         self._recorder.note_provenance(software_provenance())
         # No executor spins this one: its messages are taken, not delivered.
         self._ears = Node(
             f"_{NAME}", use_global_arguments=False, start_parameter_services=False, enable_rosout=False
         )
-        self._recordings: dict[str, TopicRecording] = {}
-        self._refused: dict[str, str] = {}
         self._waiting: list[TakenMessage] = []
         self._survey = ParameterSurvey(self)
         self._model: dict[str, str] = {}
@@ -103,7 +103,6 @@ class RecordNode(Node):
         """Finish the bag."""
         self._take()
         self._record(self._waiting)
-        self._recorder.note_provenance({"recording": self._outcome(self._recorder.state)})
         self._recorder.close()
         state = self._recorder.state
         self.get_logger().info(
@@ -181,14 +180,15 @@ class RecordNode(Node):
         self._diagnostics.publish(encode_diagnostics(DIAGNOSTIC_NAME, level, message, values, header, NAME))
 
     def _outcome(self, state: RecorderState) -> dict[str, Any]:
-        lost = {name: recording.lost for name, recording in self._recordings.items() if recording.lost}
+        """What the recording came to; the thread that writes asks for it too."""
+        lost = {name: recording.lost for name, recording in list(self._recordings.items()) if recording.lost}
         return {
             "messages": state.recorded,
             "topics": len(self._recordings),
             "size_mb": state.written_bytes / _MEBIBYTE,
             "dropped": sum(state.dropped.values()),
             "dropped_by_topic": state.dropped,
-            "lost": self._lost(),
+            "lost": sum(lost.values()),
             "lost_by_topic": lost,
             "not_recorded": self._not_recorded(),
             "end_reason": state.end_reason,

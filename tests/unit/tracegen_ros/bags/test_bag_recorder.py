@@ -11,8 +11,8 @@ import pytest
 from tests.unit.tracegen_ros.bags.made_bags import HEADERS, packed_header
 
 from tracegen_ros.bags.bag_reader import open_bag
-from tracegen_ros.bags.bag_recorder import BagRecorder, RecorderLimits
-from tracegen_ros.bags.bag_writer import BagWriter, WrittenTopic
+from tracegen_ros.bags.bag_recorder import BagRecorder, RecorderLimits, RecorderState
+from tracegen_ros.bags.bag_writer import CHUNK_BYTES, BagWriter, WrittenTopic
 from tracegen_ros.bags.message_definition import message_definition
 
 KIND = "std_msgs/msg/Header"
@@ -42,6 +42,18 @@ def recording(disk: Disk, limits: RecorderLimits = PLENTY, **options: object) ->
     recorder = BagRecorder(disk.writer, limits, **options)  # type: ignore[arg-type]
     recorder.add_topic(WrittenTopic(HEADERS, KIND, message_definition(KIND)))
     return recorder
+
+
+def outcome_told(state: RecorderState) -> dict[str, object]:
+    return {
+        "recorded": state.recorded,
+        "dropped": sum(state.dropped.values()),
+        "end_reason": state.end_reason,
+    }
+
+
+def refused(data: bytes) -> bytes:
+    raise ValueError(data)
 
 
 def wait(happened: Callable[[], bool], what: str) -> None:
@@ -130,8 +142,68 @@ def test_a_disk_that_fails_ends_the_recording_with_a_reason(tmp_path: Path) -> N
     wait(lambda: "No space left" in recorder.state.end_reason, "the reason")
     for number in range(10):
         recorder.record(HEADERS, number + 2, number + 2, packed_header(number))
-    assert recorder.state.dropped == {HEADERS: 10}
+    assert recorder.state.dropped == {HEADERS: 11}
     recorder.close()
+    assert recorder.state.recorded == 0
+
+
+def test_a_chunk_that_could_not_be_written_is_counted_as_dropped(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "run")
+    recorder = recording(disk)
+    recorder.record(HEADERS, 1, 1, packed_header(0))
+    wait(lambda: recorder.state.recorded == 1, "the first message")
+
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    disk.writer.flush = full  # type: ignore[method-assign]
+    disk.writer.close = full  # type: ignore[method-assign]
+    waiting = disk.writer.unwritten.total()
+    for number in range(3):
+        recorder.record(HEADERS, number + 2, number + 2, packed_header(number, padding=CHUNK_BYTES))
+    recorder.close()
+    assert "No space left" in recorder.state.end_reason
+    assert recorder.state.dropped[HEADERS] == waiting + 3
+    assert recorder.state.recorded == 1 - waiting
+
+
+def test_a_largest_size_holds_within_a_batch_and_all_that_is_left_out_is_counted(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "run")
+    disk.ready.clear()
+    limit, size, count = 1 << 20, 100_000, 240
+    recorder = recording(disk, RecorderLimits(1 << 30, limit, 0), outcome=outcome_told)
+    for number in range(count):
+        recorder.record(HEADERS, number + 1, number + 1, packed_header(number, padding=size))
+    recorder.note_provenance({"model": "nano"})
+    disk.ready.set()
+    wait(lambda: "largest size" in recorder.state.end_reason, "the largest size")
+    recorder.close()
+    state = recorder.state
+    kept = numbers(tmp_path / "run")
+    assert kept == list(range(len(kept)))
+    assert limit <= state.written_bytes < limit + 2 * size
+    assert state.recorded == len(kept)
+    assert state.dropped == {HEADERS: count - len(kept)}
+    with open_bag(tmp_path / "run") as bag:
+        assert bag.provenance["model"] == "nano"
+        told = bag.provenance["recording"]
+    assert (told["recorded"], told["dropped"]) == (len(kept), count - len(kept))
+    assert "largest size" in told["end_reason"]
+
+
+def test_the_outcome_in_the_bag_counts_what_waited_to_be_written(tmp_path: Path) -> None:
+    disk = Disk(tmp_path / "run")
+    disk.ready.clear()
+    recorder = recording(disk, outcome=outcome_told)
+    for number in range(20):
+        recorder.record(HEADERS, number + 1, number + 1, packed_header(number))
+    recorder.record(HEADERS, 30, 30, b"broken", change=refused)
+    closing = threading.Thread(target=recorder.close)
+    closing.start()
+    disk.ready.set()
+    closing.join(DEADLINE_S)
+    with open_bag(tmp_path / "run") as bag:
+        assert bag.provenance["recording"] == {"recorded": 20, "dropped": 1, "end_reason": ""}
 
 
 def test_a_message_is_recorded_in_another_form_or_dropped_where_it_has_none(tmp_path: Path) -> None:
