@@ -219,7 +219,9 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         viewer = [
             Node(package="tracegen_ros", executable="web_viewer_node", parameters=[*files], output="screen")
         ]
-    return [trace_node, markers_node, *([follower_node] if commands else []), bring_up, *viewer]
+    started = [trace_node, markers_node, *([follower_node] if commands else []), bring_up, *viewer]
+    # The nodes have the names and the topics of a running robot's: not one may start beside it.
+    return [one_shot("tracegen_ros", "replay_check", (), then=started)]
 
 
 def room_for_images() -> list[LaunchDescriptionEntity]:

@@ -37,6 +37,7 @@ setup(
             "trace_node = tracegen_ros.nodes.trace_node:main",
             "trace_markers_node = tracegen_ros.nodes.trace_markers_node:main",
             "web_viewer_node = tracegen_ros.nodes.web_viewer_node:main",
+            "replay_check = tracegen_ros.nodes.replay_check:main",
             "replay_node = tracegen_ros.nodes.replay_node:main",
             "scene_cloud_node = tracegen_ros.nodes.scene_cloud_node:main",
             "camera_pose_node = tracegen_ros.nodes.camera_pose_node:main",

@@ -8,9 +8,9 @@ from rclpy.node import Node
 
 from tracegen_ros.bags.topic_map import TopicMap
 from tracegen_ros.nodes.node_words import NodeWords
-from tracegen_ros.nodes.patience import ReplayError
 from tracegen_ros.nodes.recorded_publishers import RecordedPublishers
 from tracegen_ros.nodes.replay_clock import CLOCK_TOPIC
+from tracegen_ros.nodes.replay_company import TOPICS, company, refuse
 from tracegen_ros.nodes.replay_parameters import CALLS_TOPIC, ReplayParameters
 
 _LIVE = TopicMap()
@@ -42,7 +42,12 @@ class LiveGraph:
         self._repeats_calls = repeats_calls
 
     def is_ready(self) -> bool:
-        """The nodes that answer are active and hear what they need."""
+        """The nodes that answer are active and hear what they need.
+
+        Raises:
+            ReplayError: Somebody is there beside them.
+        """
+        self._refuse_company()
         listeners, nodes = self._publishers.listeners, len(self._words.names)
         return (
             self._words.all_active
@@ -63,15 +68,9 @@ class LiveGraph:
             and (not self._repeats_calls() or self._node.count_publishers(_LIVE.core_calls) >= 1)
         )
 
-    def refuse_company(self) -> None:
-        """Two cameras or two arms on the same topics make no sense of either.
-
-        Raises:
-            ReplayError: Somebody else publishes what is about to be replayed.
-        """
-        for topic in (_LIVE.colour, _LIVE.depth, _LIVE.joint_states, CLOCK_TOPIC):
-            if self._node.count_publishers(topic) > (topic in self._publishers or topic == CLOCK_TOPIC):
-                raise ReplayError(
-                    f"somebody else publishes {topic}: is a robot, a camera or another replay running? "
-                    "Replay in a domain of its own: ROS_DOMAIN_ID=42 ros2 launch ..."
-                )
+    def _refuse_company(self) -> None:
+        own = {topic: int(topic in self._publishers) for topic in TOPICS}
+        own |= {CLOCK_TOPIC: 1, _LIVE.traces: 1, "/replay": 1, "/trace_node": 1}
+        if self._parameters.commands:
+            own |= {_LIVE.follower_state: 1, _LIVE.core_calls: 1, "/trace_follower": 1}
+        refuse(company(self._node, own))

@@ -133,14 +133,13 @@ class ReplayNode(Node):
         """Play the bag, once or until stopped.
 
         Raises:
-            ReplayError: A node does not answer at all.
+            ReplayError: A node does not answer at all, or a robot, a camera or another replay is there.
             BagError: A message of the bag that is needed cannot be read.
         """
         for problem in self._recording.problems:
             self.get_logger().warning(f"bag: {problem}")
         listeners = " and ".join(self._words.names)
         self._patience.wait(self._graph.is_ready, f"{listeners} to be active and to listen")
-        self._graph.refuse_company()
         self.get_logger().info(f"replaying {self._settings.bag} ({self._settings.mode})")
         self._began_s = time.monotonic()
         while True:
