@@ -159,6 +159,21 @@ def test_the_recordings_time_passes_at_its_rate_and_a_gap_is_shortened(
     assert log == ["3.0 s without anything recorded are passed over"]
 
 
+@pytest.mark.parametrize("rate", [0.1, 1.0, 10.0])
+def test_what_is_a_gap_does_not_depend_on_the_rate(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, passing, log = Clock(), Passing(monkeypatch), list[str]()
+    pace = Pace(clock, passing.spin, ticks=False, log=log.append)
+    pace.begin(0)
+    began_s = passing.now_s
+    pause_ns = int(0.9 * LONGEST_PAUSE_S * 1e9)
+    pace.keep(pause_ns, rate)
+    assert passing.now_s - began_s == pytest.approx(0.9 * LONGEST_PAUSE_S / rate)
+    assert not log
+    pace.keep(pause_ns + int(1.1 * LONGEST_PAUSE_S * 1e9), rate)
+    assert passing.now_s - began_s == pytest.approx(0.9 * LONGEST_PAUSE_S / rate)
+    assert log == ["2.2 s without anything recorded are passed over"]
+
+
 def test_a_pass_that_begins_again_sets_the_clock_back_and_a_late_message_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

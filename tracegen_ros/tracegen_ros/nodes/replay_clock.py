@@ -19,7 +19,7 @@ TICK_S = 0.01
 """Between recorded messages the clock goes on in steps of this [s of wall time]."""
 
 LONGEST_PAUSE_S = 2.0
-"""A gap in the recording is waited for no longer than this [s of wall time]."""
+"""A longer gap in the recording is passed over [s of recorded time]: slow motion does not make gaps of pauses."""
 
 
 class ReplayClock:
@@ -97,16 +97,16 @@ class Pace:
         self._due_ns, self._due_s = time_ns, time.monotonic()
 
     def keep(self, time_ns: int, rate: float) -> None:
-        """Wait until ``time_ns`` [ns], at ``rate``; a gap is shortened, a clock that was set back starts anew."""
-        pause_s = seconds_from(time_ns - self._due_ns) / rate
-        if pause_s < 0.0:
+        """Wait until ``time_ns`` [ns], at ``rate``; a gap is passed over, a clock that was set back starts anew."""
+        recorded_s = seconds_from(time_ns - self._due_ns)
+        if recorded_s < 0.0:
             self._clock.set_back_unless_late(time_ns)
-            pause_s = 0.0
-        if pause_s > LONGEST_PAUSE_S:
-            self._log(f"{pause_s * rate:.1f} s without anything recorded are passed over")
-            pause_s = 0.0
+            recorded_s = 0.0
+        if recorded_s > LONGEST_PAUSE_S:
+            self._log(f"{recorded_s:.1f} s without anything recorded are passed over")
+            recorded_s = 0.0
         began_ns, began_s = self._due_ns, self._due_s
-        self._due_ns, self._due_s = time_ns, self._due_s + pause_s
+        self._due_ns, self._due_s = time_ns, self._due_s + recorded_s / rate
         while (left_s := self._due_s - time.monotonic()) > 0.0:
             self._spin(min(left_s, TICK_S))
             now_ns = began_ns + nanoseconds_from((time.monotonic() - began_s) * rate)
