@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
@@ -38,8 +39,14 @@ def rising_traces() -> TraceGrid:
     return TraceGrid(points, pixels, np.full((9, 4), 0.01, np.float32))
 
 
-def test_moving_traces_are_drawn_as_markers_and_removed_when_stale(tester, processes) -> None:
+@pytest.fixture(scope="module")
+def markers_node(processes) -> None:
+    """Draws markers and the overlay."""
     processes.node("tracegen_ros.nodes.trace_markers_node", timeout_s=0.5)
+
+
+@pytest.mark.usefixtures("markers_node")
+def test_moving_traces_are_drawn_as_markers_and_removed_when_stale(tester) -> None:
     traces = tester.publisher(PointCloud2, "/tracegen/traces", LATEST)
     markers = tester.hear(MarkerArray, "/tracegen/markers", LATEST)
 
@@ -54,10 +61,8 @@ def test_moving_traces_are_drawn_as_markers_and_removed_when_stale(tester, proce
     tester.wait(lambda: markers[-1].markers[0].action == Marker.DELETEALL, "the removal of stale markers")
 
 
-def test_the_overlay_is_made_of_camera_and_traces_while_somebody_looks_and_not_otherwise(
-    tester, processes
-) -> None:
-    """Uses the node of the test before."""
+@pytest.mark.usefixtures("markers_node")
+def test_the_overlay_is_made_of_camera_and_traces_while_somebody_looks_and_not_otherwise(tester) -> None:
     node = tester.node
     images = node.create_publisher(Image, "/camera/camera/color/image_raw", SENSOR)
     traces = tester.publisher(PointCloud2, "/tracegen/traces", LATEST)
