@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from tests.unit.tracegen_ros.bags.made_bags import write_bag
 
-DEADLINE_S = 90.0
+DEADLINE_S = 200.0
+"""Less than the timeouts of the tests that replay a bag, so that they can show what was said until then."""
+
+TIMEOUT_S = DEADLINE_S + 40.0
 
 
 def launch_replay(*arguments: str) -> tuple[int, str]:
@@ -29,10 +32,12 @@ def launch_replay(*arguments: str) -> tuple[int, str]:
         output, _ = process.communicate(timeout=DEADLINE_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        raise
+        output, _ = process.communicate()
+        pytest.fail(f"the replay did not end within {DEADLINE_S:g} s; it said:\n{output}")
     return process.returncode, output
 
 
+@pytest.mark.timeout(TIMEOUT_S)
 @pytest.mark.parametrize(
     ("make", "words"),
     [
