@@ -198,7 +198,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--lockstep", action="store_true", help="physics waits for each command")
     parser.add_argument("--model", default="fr3_blocks_nano", help="checkpoint (default: %(default)s)")
-    parser.add_argument("--viz", choices=["none", "rviz"], default="none", help="default: %(default)s")
+    parser.add_argument("--viz", choices=["none", "rviz", "web"], default="none", help="default: %(default)s")
     parser.add_argument(
         "--record", action=argparse.BooleanOptionalAction, default=True, help="record a bag (default: yes)"
     )
