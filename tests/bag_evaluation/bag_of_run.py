@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tf2_msgs.msg import TFMessage
 from fr3_sim.camera import INTRINSICS
 from fr3_sim.simulation import JOINT_NAMES
 from tracegen_model.runtime import TracePredictor
+from tracegen_ros.bags.mcap_file import PROVENANCE_RECORD
 from tracegen_ros.messages import (
     encode_colour,
     encode_depth,
@@ -67,6 +69,7 @@ def write_bag(
     camera_in_base: NDArray[np.float64] | None = None,
     instruction: str | None = None,
     predictor: TracePredictor | None = None,
+    provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     """The run as this project records it, in MCAP.
 
@@ -76,8 +79,10 @@ def write_bag(
         camera_in_base: (4, 4) what is said of the camera's pose; the truth if None.
         instruction: What is said to be asked for; the truth if None.
         predictor: Its traces are recorded, too.
+        provenance: What is said of the run; nothing if None.
     """
-    return _write(path, StoragePlugin.MCAP, _messages(run, camera_in_base, instruction, predictor), {})
+    messages = _messages(run, camera_in_base, instruction, predictor)
+    return _write(path, StoragePlugin.MCAP, messages, {}, provenance)
 
 
 def write_foreign_bag(run: SimulatedRun, path: Path) -> Path:
@@ -127,7 +132,11 @@ def _messages(
 
 
 def _write(
-    path: Path, storage: StoragePlugin, messages: Iterator[tuple[str, int, Any]], names: dict[str, str]
+    path: Path,
+    storage: StoragePlugin,
+    messages: Iterator[tuple[str, int, Any]],
+    names: dict[str, str],
+    provenance: Mapping[str, Any] | None = None,
 ) -> Path:
     store = get_typestore(Stores.ROS2_JAZZY)
     with Writer(path, version=9, storage_plugin=storage) as writer:
@@ -136,6 +145,8 @@ def _write(
             for topic, kind in TOPICS.items()
             if not names or topic in names
         }
+        if provenance is not None:
+            writer.set_custom_data(PROVENANCE_RECORD, json.dumps(provenance))
         for topic, time_ns, message in messages:
             writer.write(connections[topic], START_NS + time_ns, serialize_message(message))
     return path

@@ -42,6 +42,8 @@ class Model(Protocol):
     name: str
     step_length_m: float | None
     """Path of the hand in one step [m]; None = the whole path is spread over the steps."""
+    step_known: bool
+    """Without it no step of a trace can be compared with what happened, and errors are left out."""
     seeds: int
     """Predictions to draw for each window."""
 
@@ -130,7 +132,8 @@ class WindowJudge:
             errors: TraceErrors = trace_errors(
                 traces, truth, times, [prediction.traces for prediction in found[1:]]
             )
-            measures = dict(errors.measures)
+            curve = errors.curve_cm if model.step_known else np.full_like(errors.curve_cm, np.nan)
+            measures = dict(errors.measures) if model.step_known else {}
             if following is not None:
                 measures |= self._probe.measures(window, traces, following.traces)
             row = Row(
@@ -139,7 +142,7 @@ class WindowJudge:
                 window.start.instruction,
                 window.start.time_s,
                 measures,
-                errors.curve_cm,
+                curve,
                 found[0].latency_s,
                 int((truth.kinds == PointKind.HAND).sum()),
                 int((truth.kinds == PointKind.SCENE).sum()),

@@ -46,6 +46,7 @@ from ik_controller.nodes.evaluated_models import (
     RecordedModel,
     parse_model,
 )
+from ik_controller.nodes.recorded_step import recorded_step
 from ik_controller.robot_model import RobotModel
 from tracegen_model.runtime import CheckpointError, TracePredictor
 from tracegen_model.runtime.engines import EngineError
@@ -121,8 +122,13 @@ def evaluate(arguments: argparse.Namespace) -> Report:
                 )
                 for network in networks
             ]
+            facts_of_bag = _facts(bag.provenance)
             if evaluated.has_traces:
-                models.append(RecordedModel(evaluated, networks[0].predictor.config.step_length_m))
+                step = recorded_step(bag.provenance, [network.predictor.config for network in networks])
+                models.append(RecordedModel(evaluated, step))
+                if step.unknown:
+                    facts_of_bag["recorded traces"] = f"errors left out: {step.unknown}"
+                    print(f"{name}: errors of the recorded traces are left out: {step.unknown}")
             judge = WindowJudge(
                 robot,
                 TruthFinder(robot, evaluated.camera, tracker),
@@ -150,9 +156,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
             if not judged_windows:
                 problems.append("nothing could be judged: no instruction, or the hand hardly moved under one")
             summaries.append(
-                BagSummary(
-                    name, evaluated.length_s, judged_windows, flag.finding(), problems, _facts(bag.provenance)
-                )
+                BagSummary(name, evaluated.length_s, judged_windows, flag.finding(), problems, facts_of_bag)
             )
     evaluation = Evaluation(rows, config.horizon_s)
     if not rows:

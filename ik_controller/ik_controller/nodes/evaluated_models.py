@@ -10,6 +10,7 @@ from typing import Any
 from ik_controller.evaluation.evaluation import Predicted
 from ik_controller.evaluation.recording import RecordedFrame
 from ik_controller.nodes.evaluated_bag import EvaluatedBag
+from ik_controller.nodes.recorded_step import RecordedStep
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.runtime import InstructionError, ObservationError, TracePredictor
 from tracegen_model.runtime.engines import EngineError
@@ -72,6 +73,11 @@ class NetworkModel:
     refused: Counter[str]
 
     @property
+    def step_known(self) -> bool:
+        """See ``evaluation.Model``."""
+        return True
+
+    @property
     def step_length_m(self) -> float | None:
         """See ``evaluation.Model``."""
         return self.predictor.config.step_length_m
@@ -99,15 +105,25 @@ class RecordedModel:
 
     Attributes:
         bag: Where it is.
-        step_length_m: See ``evaluation.Model``.
+        step: Of the traces.
         name: For reports.
         seeds: There is one prediction of each image.
     """
 
     bag: EvaluatedBag
-    step_length_m: float | None
+    step: RecordedStep
     name: str = RECORDED
     seeds: int = 1
+
+    @property
+    def step_known(self) -> bool:
+        """See ``evaluation.Model``."""
+        return not self.step.unknown
+
+    @property
+    def step_length_m(self) -> float | None:
+        """See ``evaluation.Model``."""
+        return self.step.length_m
 
     def predict(self, frame: RecordedFrame, seed: int) -> Predicted | None:
         """See ``evaluation.Model``."""

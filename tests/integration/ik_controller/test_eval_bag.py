@@ -17,6 +17,7 @@ from tests.bag_evaluation.worse_model import write_worse_model
 
 from ik_controller.nodes.eval_bag import EXIT_KEPT, EXIT_NOT_KEPT, EXIT_UNREADABLE, run
 from ik_controller.resources import resource_path
+from tracegen_model.network.checkpoint_config import CONFIG_FILE
 from tracegen_model.runtime import TracePredictor, find_checkpoint
 
 MODEL = "fr3_blocks_nano"
@@ -46,6 +47,15 @@ def runs() -> list[SimulatedRun]:
 def beginning(recorded: SimulatedRun, seconds: float) -> SimulatedRun:
     end_s = recorded.frames[0].time_s + seconds
     return replace(recorded, frames=[frame for frame in recorded.frames if frame.time_s <= end_s])
+
+
+def write_model_of_other_step(folder: Path) -> Path:
+    """A model whose traces have steps twice as long, and other weights."""
+    write_worse_model(find_checkpoint(MODEL), folder, WEIGHT_NOISE)
+    config = json.loads((folder / CONFIG_FILE).read_text())
+    config["step_length_m"] *= 2.0
+    (folder / CONFIG_FILE).write_text(json.dumps(config))
+    return folder
 
 
 def shifted(pose: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -140,7 +150,9 @@ def test_recorded_traces_and_a_foreign_bag_with_its_mapping_file_give_the_same_r
     runs: list[SimulatedRun], folder: Path
 ) -> None:
     short = beginning(runs[0], SHORT_S)
-    own = write_bag(short, folder / "own", predictor=TracePredictor(MODEL))
+    predictor = TracePredictor(MODEL)
+    model = {"model": MODEL, "weights": predictor.status.digest}
+    own = write_bag(short, folder / "own", predictor=predictor, provenance={"model": model})
     foreign = write_foreign_bag(short, folder / "foreign")
     names = [f"joint{number}" for number in range(1, 8)] + ["finger_joint1", "finger_joint2"]
     mapping = folder / "mapping.yaml"
@@ -156,10 +168,28 @@ def test_recorded_traces_and_a_foreign_bag_with_its_mapping_file_give_the_same_r
     assert run([str(foreign), *options, "--map", str(mapping), "--out", str(folder / "b")]) == EXIT_KEPT
     first, second = (results(folder / name)["models"][MODEL]["measures"] for name in "ab")
     recorded = results(folder / "a")["models"]["recorded"]["measures"]
+    # Traces know their own model's step, whichever model they are judged beside.
+    other = write_model_of_other_step(folder / "other_step")
+    beside = ["--model", str(other), *options, "--out", str(folder / "c")]
+    assert run([str(own), *beside]) == EXIT_KEPT
+    assert results(folder / "c")["models"]["recorded"]["measures"] == recorded
     assert recorded == first, "what was predicted when the bag was recorded is the same network's"
     assert first["hand_fde_cm_arc"]["windows"] >= 2
     for name, measure in first.items():
         assert second[name]["mean"] == pytest.approx(measure["mean"], rel=1e-2, abs=1e-3), name
+
+
+def test_recorded_traces_of_an_unknown_model_are_not_measured_with_the_step_of_another(
+    runs: list[SimulatedRun], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = beginning(runs[0], SHORT_S)
+    bag = write_bag(short, folder / "unknown", predictor=TracePredictor(MODEL))
+    assert run([str(bag), "--seeds", "1", "--every", "1.5", "--out", str(folder / "d")]) == EXIT_KEPT
+    found = results(folder / "d")
+    measures = found["models"]["recorded"]["measures"]
+    assert "feasible" in measures and not any("_arc" in name or "direction" in name for name in measures)
+    why = "the bag does not say which model they are of"
+    assert why in found["bags"][0]["facts"]["recorded traces"] and why in capsys.readouterr().out
 
 
 def test_bad_input_ends_with_one_line_that_says_what_to_do(
