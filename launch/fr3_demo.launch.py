@@ -15,9 +15,11 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     SetEnvironmentVariable,
 )
+from launch.events.process import ProcessExited
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
@@ -191,6 +193,12 @@ def refuse_what_is_not_built(chosen: dict[str, str]) -> None:
         raise LaunchError("lockstep:=true needs robot:=sim: a robot does not wait")
     if switch(chosen, "dry_run") and switch(chosen, "lockstep"):
         raise LaunchError("lockstep:=true waits for the robot to be told something: not with dry_run:=true")
+    bag = Path(chosen["bag"]).expanduser()
+    if switch(chosen, "record") and chosen["bag"] and (bag.exists() or bag.is_symlink()):
+        raise LaunchError(
+            f"bag:={chosen['bag']} exists already, and nothing is written over: "
+            "name a folder that does not exist, or leave bag out for one named by the time"
+        )
     if chosen["viz"] == "web" and importlib.util.find_spec("viser") is None:
         raise LaunchError("viz:=web needs the Python package viser; pip install viser, or use viz:=none")
     if chosen["viz"] == "rviz":
@@ -214,6 +222,18 @@ def refuse_another_cameras_calibration(chosen: dict[str, str]) -> None:
             "camera:=realsense with a real robot needs calibration:=FILE, which says where the camera stands; "
             "urdf/calibration/sim_camera.yaml shows the form"
         )
+
+
+def tell_end_of_recording(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The robot goes on without its recorder; that nothing is recorded any more must not go unseen."""
+    if context.is_shutdown:
+        return []
+    return [
+        LogInfo(
+            msg=f"record ended with exit code {event.returncode}; its own message above says why; "
+            "the run goes on and is not recorded any more"
+        )
+    ]
 
 
 def number(chosen: dict[str, str], name: str, kind: type[int] | type[float]) -> int | float:
@@ -363,11 +383,13 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     camera_pose_node = required_node("tracegen_ros", "camera_pose_node", {"calibration": calibration})
     recorder = (
         [
-            required_node(
-                "tracegen_ros",
-                "record",
-                {"bag": chosen["bag"], "also": chosen["trajectory_topic"]},
-                parameter_files=files,
+            # Not required: what only watches may end without ending the rest.
+            Node(
+                package="tracegen_ros",
+                executable="record",
+                parameters=[{"bag": chosen["bag"], "also": chosen["trajectory_topic"]}, *files],
+                output="screen",
+                on_exit=tell_end_of_recording,
             )
         ]
         if switch(chosen, "record")

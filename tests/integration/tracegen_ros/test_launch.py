@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,15 @@ def launch(*arguments: str) -> tuple[int, str]:
     return process.returncode, output
 
 
+def wait_for(log: Path, words: str, process: subprocess.Popen) -> None:
+    """Until the launch has written ``words``."""
+    ends_s = time.monotonic() + DEADLINE_S
+    while words not in log.read_text():
+        assert process.poll() is None, f"the launch has ended: {log.read_text()}"
+        assert time.monotonic() < ends_s, f"waited in vain for {words!r}: {log.read_text()}"
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -51,6 +61,39 @@ def test_what_cannot_be_is_refused_with_a_reason(arguments: str, words: str) -> 
     code, output = launch(*arguments.split())
     assert code != 0
     assert words in output
+
+
+def test_a_bag_that_exists_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "run").mkdir()
+    code, output = launch("record:=true", "bag:=~/run")
+    assert code != 0
+    assert "bag:=~/run exists already" in output
+    assert "process started" not in output
+    assert "Traceback" not in output
+
+
+def test_a_recorder_that_ends_does_not_end_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            ["ros2", "launch", "tracegen_ros", "fr3_demo.launch.py", "record:=true", "camera:=topics"]
+            + [f"bag:={tmp_path / 'file' / 'run'}"],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_for(log, "the run goes on and is not recorded any more", process)
+        wait_for(log, "trace_follower: activated", process)
+        # Without a required node everything ends after a grace, which the launch would have begun to count long ago.
+        assert "shutting down" not in log.read_text()
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(DEADLINE_S)
 
 
 @pytest.mark.skipif(shutil.which("rviz2") is not None, reason="RViz is installed here")
