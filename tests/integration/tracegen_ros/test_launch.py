@@ -78,10 +78,10 @@ def test_a_bag_that_exists_is_refused_before_anything_starts(
 def test_a_recorder_that_ends_does_not_end_the_run(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     log = tmp_path / "log"
+    arguments = ["record:=true", "camera:=topics", f"bag:={tmp_path / 'file' / 'run'}"]
     with log.open("w") as stream:
         process = subprocess.Popen(
-            ["ros2", "launch", "tracegen_ros", "fr3_demo.launch.py", "record:=true", "camera:=topics"]
-            + [f"bag:={tmp_path / 'file' / 'run'}"],
+            ["ros2", "launch", "tracegen_ros", "fr3_demo.launch.py", *arguments],
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
