@@ -217,8 +217,10 @@ class BagRecorder:
                 with self._changed:
                     self._queued_bytes -= job.size
             self._writer.flush_if_due()
+            self._writer.sync_if_due()
             self._end_at_size()
         self._writer.flush_if_due()
+        self._writer.sync_if_due()
         self._note_progress()
         self._end_on_full_disk()
         return not closing and not self._end_reason

@@ -1,6 +1,7 @@
 """Writes a rosbag2 folder with MCAP storage: files of chunks, and ``metadata.yaml``.
 
-What has been flushed can be read even when nothing more is ever written.
+What has been flushed can be read even when nothing more is ever written, and what has been synced even when the power
+is cut.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ CHUNK_BYTES = 4 * 2**20
 
 CHUNK_S = 1.0
 """A chunk is written when its first message has waited for this long [s]: what a kill -9 loses at most."""
+
+SYNC_S = 1.0
+"""What has been written is brought to the disk itself this often [s]: a power cut loses no more, and a chunk's wait."""
 
 CHUNKS_PER_FILE = 4000
 """Then the bag goes on in another file: what its writer remembers of each chunk is let go of."""
@@ -105,6 +109,7 @@ class BagWriter:
         self._files: list[_File] = []
         self._finished_bytes = 0
         self._begin_file()
+        _sync_folder(folder.parent)
 
     @property
     def size(self) -> int:
@@ -167,6 +172,11 @@ class BagWriter:
         if self._chunk_bytes and time.monotonic() - self._chunk_began_s >= CHUNK_S:
             self.flush()
 
+    def sync_if_due(self) -> None:
+        """Bring what has been written to the disk itself if that was long enough ago."""
+        if self._stream.tell() > self._synced_bytes and time.monotonic() - self._synced_s >= SYNC_S:
+            self._sync()
+
     def flush(self) -> None:
         """Write the chunk that is being filled."""
         self._writer.flush()
@@ -182,6 +192,12 @@ class BagWriter:
         self._end_file()
         self._write_metadata()
 
+    def _sync(self) -> None:
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._synced_bytes = self._stream.tell()
+        self._synced_s = time.monotonic()
+
     def _begin_file(self) -> None:
         name = f"{self.folder.name}_{len(self._files)}.mcap"
         self._stream = (self.folder / name).open("xb")
@@ -192,12 +208,12 @@ class BagWriter:
         self._chunk_began_s = time.monotonic()
         if self._provenance:
             self._writer.add_metadata(PROVENANCE_RECORD, _packed(self._provenance))
-        self._stream.flush()
+        self._sync()
+        _sync_folder(self.folder)
 
     def _end_file(self) -> None:
         self._writer.finish()
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
+        self._sync()
         self._chunk_counts.clear()
         self._finished_bytes += self._stream.tell()
         self._stream.close()
@@ -257,9 +273,22 @@ class BagWriter:
         }
         path = self.folder / bag_metadata.FILE_NAME
         partial = path.with_suffix(".partial")
-        partial.write_text(yaml.safe_dump({bag_metadata.TOP: about}, sort_keys=False), encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as stream:
+            yaml.safe_dump({bag_metadata.TOP: about}, stream, sort_keys=False)
+            stream.flush()
+            os.fsync(stream.fileno())
         partial.replace(path)
+        _sync_folder(self.folder)
 
 
 def _packed(provenance: Mapping[str, Any]) -> dict[str, str]:
     return {key: json.dumps(value) for key, value in provenance.items()}
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring the names of a folder's files to the disk itself."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

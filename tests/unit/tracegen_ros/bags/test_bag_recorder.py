@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -204,6 +205,24 @@ def test_the_outcome_in_the_bag_counts_what_waited_to_be_written(tmp_path: Path)
     closing.join(DEADLINE_S)
     with open_bag(tmp_path / "run") as bag:
         assert bag.provenance["recording"] == {"recorded": 20, "dropped": 1, "end_reason": ""}
+
+
+def test_what_is_written_is_brought_to_the_disk_itself_while_the_recording_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: dict[str, int] = {}
+
+    def fsync(handle: int, sync: Callable[[int], None] = os.fsync) -> None:
+        sync(handle)
+        synced[os.readlink(f"/proc/self/fd/{handle}")] = os.fstat(handle).st_size
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    recorder = recording(Disk(tmp_path / "run"))
+    recorder.record(HEADERS, 1, 1, packed_header(0, padding=50_000))
+    path = tmp_path / "run" / "run_0.mcap"
+    wait(lambda: synced.get(str(path), 0) > 50_000, "the message on the disk itself")
+    assert synced.keys() >= {str(tmp_path), str(tmp_path / "run")}
+    recorder.close()
 
 
 def test_a_message_is_recorded_in_another_form_or_dropped_where_it_has_none(tmp_path: Path) -> None:
