@@ -7,7 +7,6 @@ ros2 launch tracegen_ros fr3_demo.launch.py -s        # every argument with its 
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
@@ -17,7 +16,6 @@ from launch.actions import (
     IncludeLaunchDescription,
     LogInfo,
     OpaqueFunction,
-    SetEnvironmentVariable,
 )
 from launch.events.process import ProcessExited
 from launch.launch_description_entity import LaunchDescriptionEntity
@@ -27,7 +25,7 @@ from launch_ros.actions import Node
 from tracegen_model.network.integrators import METHODS
 from tracegen_model.runtime.consensus import Consensus
 from tracegen_model.runtime.engines import BEST_ENGINE, BEST_PRECISION, ENGINES
-from tracegen_ros.launching import LaunchError, one_shot, required_node
+from tracegen_ros.launching import LaunchError, one_shot, required_node, room_for_images
 from tracegen_ros.nodes.trace_parameters import OWN_METHOD, PRECISIONS
 
 ARGUMENTS = [
@@ -456,14 +454,6 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         bring_up,
         *viewer,
     ]
-
-
-def room_for_images() -> list[LaunchDescriptionEntity]:
-    """Give Fast DDS shared memory that camera images fit into, unless the user has set profiles of his own."""
-    variable = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    if variable in os.environ:
-        return []
-    return [SetEnvironmentVariable(variable, str(Path(__file__).parent / "dds" / "fast_dds.xml"))]
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -9,7 +9,6 @@ No robot is started and none is moved: commands go to a topic of the replay's ow
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from launch.actions import (
     EmitEvent,
     IncludeLaunchDescription,
     OpaqueFunction,
-    SetEnvironmentVariable,
 )
 from launch.events import Shutdown
 from launch.launch_description_entity import LaunchDescriptionEntity
@@ -34,7 +32,7 @@ from tracegen_ros.bags.recorded import BagError
 from tracegen_ros.bags.recorded_parameters import recorded_parameters
 from tracegen_ros.bags.recording import Recording
 from tracegen_ros.bags.topic_map import TopicMap, TopicMapError
-from tracegen_ros.launching import LaunchError, one_shot, required_node
+from tracegen_ros.launching import LaunchError, one_shot, required_node, room_for_images
 from tracegen_ros.nodes.replay_parameters import (
     CALLS_TOPIC,
     GRIPPER_ACTION,
@@ -222,14 +220,6 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     started = [trace_node, markers_node, *([follower_node] if commands else []), bring_up, *viewer]
     # The nodes have the names and the topics of a running robot's: not one may start beside it.
     return [one_shot("tracegen_ros", "replay_check", (), then=started)]
-
-
-def room_for_images() -> list[LaunchDescriptionEntity]:
-    """Give Fast DDS shared memory that camera images fit into, unless the user has set profiles of his own."""
-    variable = "FASTRTPS_DEFAULT_PROFILES_FILE"
-    if variable in os.environ:
-        return []
-    return [SetEnvironmentVariable(variable, str(Path(__file__).parent / "dds" / "fast_dds.xml"))]
 
 
 def generate_launch_description() -> LaunchDescription:

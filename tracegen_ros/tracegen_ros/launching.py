@@ -1,17 +1,23 @@
-"""What the launch files share: processes that the launch cannot do without."""
+"""What the launch files share: processes that the launch cannot do without, and memory that images fit into."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
+from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext
-from launch.actions import LogInfo, OpaqueFunction, TimerAction
+from launch.actions import LogInfo, OpaqueFunction, SetEnvironmentVariable, TimerAction
 from launch.events.process import ProcessExited
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch_ros.actions import Node
 
 GRACE_S = 3.0
 """After a node died the others live on for this long [s], so that the arm comes to a smooth hold."""
+
+
+_PROFILES_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 class LaunchError(RuntimeError):
@@ -87,3 +93,11 @@ def one_shot(
         output="screen",
         on_exit=on_exit,
     )
+
+
+def room_for_images() -> list[LaunchDescriptionEntity]:
+    """Give Fast DDS shared memory that camera images fit into, unless the user has set profiles of his own."""
+    if _PROFILES_VARIABLE in os.environ:
+        return []
+    profiles = Path(get_package_share_directory("tracegen_ros")) / "launch" / "dds" / "fast_dds.xml"
+    return [SetEnvironmentVariable(_PROFILES_VARIABLE, str(profiles))]
