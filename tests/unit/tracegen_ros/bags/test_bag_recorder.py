@@ -214,7 +214,7 @@ def test_what_is_written_is_brought_to_the_disk_itself_while_the_recording_goes_
 
     def fsync(handle: int, sync: Callable[[int], None] = os.fsync) -> None:
         sync(handle)
-        synced[os.readlink(f"/proc/self/fd/{handle}")] = os.fstat(handle).st_size
+        synced[str(Path(f"/proc/self/fd/{handle}").readlink())] = os.fstat(handle).st_size
 
     monkeypatch.setattr(os, "fsync", fsync)
     recorder = recording(Disk(tmp_path / "run"))
