@@ -7,7 +7,7 @@ start. Whatever finds no partner soon is counted and let go of, so that hours of
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -84,17 +84,21 @@ class Comparison:
     """Takes recorded and computed answers as a replay comes to them, in either order.
 
     Args:
-        at_recorded_times: The computed commands were decided on at the times of the recorded ones.
+        at_recorded_times: The computed commands are decided on at the times of the recorded ones, as long as nothing
+            else is said.
 
     Attributes:
+        at_recorded_times: As above.
         traces: Agreement of the traces [m].
-        commands: Agreement of the commands [rad].
+        commands: Agreement of the commands [rad], until they were decided on anew.
+        commands_anew: Agreement of the commands from then on [rad]; None as long as that did not happen.
     """
 
     def __init__(self, *, at_recorded_times: bool = False) -> None:
         self.at_recorded_times = at_recorded_times
         self.traces = Agreement()
         self.commands = Agreement()
+        self.commands_anew: Agreement | None = None
         self._trace_partners = _Partners(self.traces, trace_difference)
         self._command_partners = _Partners(self.commands, command_difference)
         self._answered_ns: dict[bool, int | None] = {True: None, False: None}
@@ -106,12 +110,21 @@ class Comparison:
 
     def add_command(self, command: JointTrajectory, *, recorded: bool) -> None:
         """A command, recorded or computed again; one that answers no traces (a watchdog's, a stop) does not count."""
-        if self.at_recorded_times:
-            self._command_partners.add(decode_stamp(command.header.stamp), command, recorded)
-            return
         stamp_ns, self._answered_ns[recorded] = self._answered_ns[recorded], None
+        if self.at_recorded_times and self.commands_anew is None:
+            stamp_ns = decode_stamp(command.header.stamp)
         if stamp_ns is not None:
             self._command_partners.add(stamp_ns, command, recorded)
+
+    def decide_anew(self) -> None:
+        """From here on commands are not decided on at the recorded times: they are counted apart.
+
+        Commands of before that still wait for a partner have none; such times do not come again.
+        """
+        if self.at_recorded_times and self.commands_anew is None:
+            self._command_partners.finish()
+            self.commands_anew = Agreement()
+            self._command_partners = _Partners(self.commands_anew, command_difference)
 
     def finish(self) -> None:
         """The replay is over: what still waits for a partner has none."""
@@ -121,7 +134,7 @@ class Comparison:
 
 
 class _Partners[Answer]:
-    """Brings together the recorded and the computed answer to the same image.
+    """Brings together the recorded and the computed answer of the same stamp; of several, in their order.
 
     Args:
         agreement: What is counted.
@@ -131,16 +144,18 @@ class _Partners[Answer]:
     def __init__(self, agreement: Agreement, difference: Callable[[Answer, Answer], float | None]) -> None:
         self._agreement = agreement
         self._difference = difference
-        self._waiting: dict[bool, OrderedDict[int, Answer]] = {True: OrderedDict(), False: OrderedDict()}
+        self._waiting: dict[bool, deque[tuple[int, Answer]]] = {True: deque(), False: deque()}
 
     def add(self, stamp_ns: int, answer: Answer, recorded: bool) -> None:
-        partner = self._waiting[not recorded].pop(stamp_ns, None)
-        if partner is not None:
-            self._agreement.add(self._difference(answer, partner))
-            return
-        self._waiting[recorded][stamp_ns] = answer
+        others = self._waiting[not recorded]
+        for place, (other_ns, other) in enumerate(others):
+            if other_ns == stamp_ns:
+                del others[place]
+                self._agreement.add(self._difference(answer, other))
+                return
+        self._waiting[recorded].append((stamp_ns, answer))
         if len(self._waiting[recorded]) > PARTNERS_AWAITED:
-            self._waiting[recorded].popitem(last=False)
+            self._waiting[recorded].popleft()
             self._count_lonely(recorded, 1)
 
     def finish(self) -> None:

@@ -41,7 +41,8 @@ class ReplayReport:
     """Filled while a bag is replayed.
 
     Args:
-        at_recorded_times: Decisions are made at the recorded times, with the inputs of then.
+        at_recorded_times: Decisions are made at the recorded times, with the inputs of then, until
+            ``comparison.decide_anew()``.
 
     Attributes:
         tasks: In order; the first has no instruction.
@@ -66,12 +67,14 @@ class ReplayReport:
         self.tasks.append(Task(instruction, typed))
 
     def as_json(self, about: dict[str, Any]) -> dict[str, Any]:
-        """Plain values; ``about`` comes first."""
+        """Plain values; ``about`` comes first. ``commands_anew`` is None where all commands are among ``commands``."""
+        anew = self.comparison.commands_anew
         return {
             **about,
             "frames": self.frames,
             "traces": self.comparison.traces.summary(),
             "commands": self.comparison.commands.summary(),
+            "commands_anew": None if anew is None else anew.summary(),
             "at_recorded_times": self.comparison.at_recorded_times,
             "unanswered": [{"stamp_ns": stamp_ns, "reason": reason} for stamp_ns, reason in self.unanswered],
             "tasks": [asdict(task) for task in self.tasks if task.instruction],
@@ -90,6 +93,8 @@ class ReplayReport:
             lines.append(f"  computed  {_counted(task.traces, task.commands, task.states)}")
         lines.append(_agreement("traces", self.comparison.traces, 1e3, "mm"))
         lines.append(_agreement("commands", self.comparison.commands, 1e3, "mrad"))
+        if self.comparison.commands_anew is not None:
+            lines.append(_agreement("commands decided on anew", self.comparison.commands_anew, 1e3, "mrad"))
         if self.unanswered:
             stamp_ns, reason = self.unanswered[0]
             lines.append(f"{len(self.unanswered)} frames unanswered; the first, of {stamp_ns} ns: {reason}")

@@ -228,7 +228,7 @@ class ReplayNode(Node):
         return self._settings.commands and not self._repeats_calls
 
     def _decide_anew(self, reason: str) -> None:
-        self.report.comparison.at_recorded_times = False
+        self.report.comparison.decide_anew()
         self.get_logger().warning(f"commands are decided on anew from here on: {reason}")
 
     def _say_infos(self, stamp_ns: int) -> None:

@@ -77,6 +77,40 @@ def test_a_watchdogs_command_is_no_answer_to_traces() -> None:
     assert comparison.commands.summary() | {"compared": 1, "equal": 1} == comparison.commands.summary()
 
 
+def test_commands_decided_on_anew_are_counted_apart_from_those_at_recorded_times() -> None:
+    report = ReplayReport(at_recorded_times=True)
+    comparison = report.comparison
+    for stamp_ms in (100, 200, 300, 400, 500):
+        for recorded in (True, False):
+            comparison.add_traces(traces(stamp_ms), recorded=recorded)
+            if stamp_ms == 300 and not recorded:
+                comparison.decide_anew()
+            late_ms = 10 if stamp_ms >= 300 and not recorded else 0
+            comparison.add_command(command(stamp_ms + 30 + late_ms), recorded=recorded)
+    comparison.finish()
+    numbers = report.as_json({})
+    assert numbers["at_recorded_times"]
+    counts = {"compared": 2, "equal": 2, "only_recorded": 1, "only_computed": 0}
+    assert numbers["commands"] | counts == numbers["commands"], (
+        "the one under way at the change had no partner"
+    )
+    counts = {"compared": 2, "equal": 0, "only_recorded": 0, "only_computed": 1}
+    assert numbers["commands_anew"] | counts == numbers["commands_anew"]
+    assert numbers["traces"] | {"compared": 5, "equal": 5} == numbers["traces"]
+    assert any(line.startswith("commands decided on anew: 0 of 2 equal") for line in report.lines())
+
+
+@pytest.mark.parametrize("recorded_first", [True, False])
+def test_commands_that_start_at_once_are_compared_in_their_order(recorded_first: bool) -> None:
+    comparison = Comparison(at_recorded_times=True)
+    for recorded in (recorded_first, not recorded_first):
+        for first_joint in (0.0, 0.1, 0.2):
+            comparison.add_command(command(100, first_joint), recorded=recorded)
+    comparison.finish()
+    counts = {"compared": 3, "equal": 3, "only_recorded": 0, "only_computed": 0}
+    assert comparison.commands.summary() | counts == comparison.commands.summary()
+
+
 def test_answers_without_a_partner_are_counted_and_not_kept() -> None:
     comparison = Comparison()
     for number in range(3 * PARTNERS_AWAITED):
