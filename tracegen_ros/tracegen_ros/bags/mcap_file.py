@@ -9,8 +9,9 @@ from __future__ import annotations
 import heapq
 import json
 import struct
+from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -57,18 +58,46 @@ _DAMAGED = (
 """What reading a damaged record raises, depending on where the damage is."""
 
 
-@dataclass
+@dataclass(slots=True)
 class _Stretch:
     """A chunk, or a message outside of any chunk: a stretch of the file that is read in one go."""
+
+    number: int
+    """Its place among the file's stretches."""
 
     offset: int
     length: int
     start_ns: int
-    times: list[tuple[int, int, int]] = field(default_factory=list)
-    """(Place in the stretch, channel, received [ns]) of its messages."""
-
     channels: Counter[int] = field(default_factory=Counter)
     """Messages by channel."""
+
+
+class _Times:
+    """When the messages of a file were received; eight bytes for each of four numbers, for there are millions."""
+
+    def __init__(self) -> None:
+        self._rows = array("q")
+
+    def note(self, stretch: int, channel: int, records: Sequence[tuple[int, int]]) -> None:
+        """Messages on ``channel`` in ``stretch``: (received [ns], place in the stretch)."""
+        rows = np.empty((len(records), 4), dtype=np.int64)
+        rows[:, 0], rows[:, 1] = stretch, channel
+        rows[:, 2:] = np.array(records, dtype=np.int64).reshape(-1, 2)
+        self._rows.frombytes(rows.tobytes())
+
+    def forget(self, stretch: int) -> None:
+        """Leave out what was noted about a stretch."""
+        rows = self._table()
+        self._rows = array("q", rows[rows[:, 0] != stretch].tobytes())
+
+    def in_order(self, channels: Collection[int]) -> NDArray[np.int64]:
+        """(N,) int64, the times of messages on ``channels`` [ns], in the order of the file."""
+        rows = self._table()
+        rows = rows[np.isin(rows[:, 1], list(channels))]
+        return rows[np.lexsort((rows[:, 3], rows[:, 0])), 2]
+
+    def _table(self) -> NDArray[np.int64]:
+        return np.frombuffer(self._rows, dtype=np.int64).reshape(-1, 4)
 
 
 class McapFile:
@@ -94,6 +123,8 @@ class McapFile:
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
         self._stretches: list[_Stretch] = []
+        self._times = _Times()
+        self._single: dict[int, Counter[int]] = {}
         self._readable: dict[int, str] = {}
         try:
             self._stream: BinaryIO = path.open("rb")
@@ -111,13 +142,8 @@ class McapFile:
         except BagError:
             self._stream.close()
             raise
-        times = [
-            received
-            for stretch in self._stretches
-            for _, channel, received in sorted(stretch.times)
-            if channel in self._readable
-        ]
-        self.times_ns: NDArray[np.int64] = np.array(times, dtype=np.int64)
+        self.times_ns: NDArray[np.int64] = self._times.in_order(self._readable)
+        del self._times
 
     def close(self) -> None:
         """Let go of the file."""
@@ -170,7 +196,8 @@ class McapFile:
             try:
                 if opcode == Opcode.CHUNK:
                     start_ns, _ = _CHUNK_HEADER.unpack(self._stream.read(_CHUNK_HEADER.size))
-                    chunk = _Stretch(offset, _RECORD_HEADER.size + length, start_ns)
+                    number = len(self._stretches)
+                    chunk = _Stretch(number, offset, _RECORD_HEADER.size + length, start_ns)
                     self._stretches.append(chunk)
                 elif opcode == Opcode.MESSAGE:
                     self._note_message(offset, length)
@@ -191,8 +218,8 @@ class McapFile:
     def _note_cut(self, offset: int) -> None:
         for stretch in self._stretches[-1:]:
             # Its index may be cut off as well.
-            stretch.times.clear()
-            stretch.channels.clear()
+            self._times.forget(stretch.number)
+            stretch.channels = Counter()
         self.problems.append(
             f"{self._path.name} was not finished, or is damaged: it makes sense up to byte {offset} of {self._size}; "
             "what was recorded up to there is read"
@@ -201,9 +228,11 @@ class McapFile:
     def _note_message(self, offset: int, length: int) -> None:
         channel, _, received_ns, _ = _MESSAGE_HEADER.unpack(self._stream.read(_MESSAGE_HEADER.size))
         _check_time(received_ns)
-        message = _Stretch(offset, _RECORD_HEADER.size + length, received_ns, [(0, channel, received_ns)])
-        message.channels[channel] = 1
-        self._stretches.append(message)
+        number = len(self._stretches)
+        # Shared: there may be as many stretches as messages.
+        channels = self._single.setdefault(channel, Counter((channel,)))
+        self._stretches.append(_Stretch(number, offset, _RECORD_HEADER.size + length, received_ns, channels))
+        self._times.note(number, channel, [(received_ns, 0)])
 
     def _note(self, opcode: int, content: bytes, chunk: _Stretch | None) -> None:
         stream = ReadDataStream(BytesIO(content))
@@ -217,9 +246,9 @@ class McapFile:
                 self.provenance |= {key: json.loads(value) for key, value in metadata.metadata.items()}
         elif chunk is not None:
             index = MessageIndex.read(stream)
-            for received_ns, place in index.records:
+            for received_ns, _ in index.records:
                 _check_time(received_ns)
-                chunk.times.append((place, index.channel_id, received_ns))
+            self._times.note(chunk.number, index.channel_id, index.records)
             chunk.channels[index.channel_id] += len(index.records)
 
     def _keep(self, record: McapRecord) -> None:
@@ -238,7 +267,7 @@ class McapFile:
             for place, record in enumerate(self._read(stretch)):
                 self._keep(record)
                 if unindexed and isinstance(record, Message) and record.log_time <= _LATEST_NS:
-                    stretch.times.append((place, record.channel_id, record.log_time))
+                    self._times.note(stretch.number, record.channel_id, [(record.log_time, place)])
                     stretch.channels[record.channel_id] += 1
                     used.add(record.channel_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,25 @@ def test_what_was_flushed_is_read_when_nobody_finishes_the_bag(tmp_path: Path) -
         assert bag.provenance["model"] == {"id": "nano"}
         assert any("not finished" in problem for problem in bag.problems)
     writer.close()
+
+
+def test_an_open_bag_keeps_its_messages_times_and_nothing_else_of_them(tmp_path: Path) -> None:
+    count, kind = 20_000, "std_msgs/msg/String"
+    writer = BagWriter(tmp_path / "run")
+    writer.add_topic(WrittenTopic(WORDS, kind, message_definition(kind)))
+    word = packed_word("hello")
+    for number in range(count):
+        writer.write(WORDS, START_NS + number, START_NS, word)
+    writer.close()
+    open_bag(tmp_path / "run").close()  # what is loaded once for all is not counted
+    tracemalloc.start()
+    try:
+        with open_bag(tmp_path / "run") as bag:
+            kept_bytes, _ = tracemalloc.get_traced_memory()
+            assert bag.topics[WORDS].count == count
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 16 * count
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:
