@@ -140,7 +140,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     chosen = {argument.name: context.launch_configurations[argument.name] for argument in ARGUMENTS}
     # Nodes have working folders of their own; relative paths are the user's.
     for name in ("bag", "map", "report", "parameters"):
-        chosen[name] = str(Path(chosen[name]).absolute()) if chosen[name] else ""
+        chosen[name] = str(Path(chosen[name]).expanduser().absolute()) if chosen[name] else ""
     if chosen["viz"] == "rviz":
         try:
             get_package_share_directory("rviz2")

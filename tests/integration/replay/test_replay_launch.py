@@ -51,3 +51,12 @@ def test_what_cannot_be_replayed_is_refused_with_a_reason(make, words: str, tmp_
     assert words in output
     assert "process started" not in output
     assert "Traceback" not in output
+
+
+def test_a_bag_in_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_bag(tmp_path / "bag")
+    code, output = launch_replay("bag:=~/bag")
+    assert code != 0
+    # The bag has been read: what it lacks is told, not that there is none.
+    assert "has no colour images" in output
