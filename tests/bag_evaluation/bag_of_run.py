@@ -14,6 +14,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from std_msgs.msg import Header, String
 from tests.bag_evaluation.simulated_run import SimulatedRun
+from tests.run_topics import INPUT_TOPICS, TRACE_TOPICS
 from tf2_msgs.msg import TFMessage
 
 from fr3_sim.camera import INTRINSICS
@@ -35,15 +36,7 @@ OPTICAL_FRAME = "camera_color_optical_frame"
 START_NS = 1_700_000_000_000_000_000
 """When the recorder's clock says that the recording began [ns]."""
 
-TOPICS = {
-    "/camera/camera/color/image_raw": "sensor_msgs/msg/Image",
-    "/camera/camera/color/camera_info": "sensor_msgs/msg/CameraInfo",
-    "/camera/camera/aligned_depth_to_color/image_raw": "sensor_msgs/msg/Image",
-    "/joint_states": "sensor_msgs/msg/JointState",
-    "/tf_static": "tf2_msgs/msg/TFMessage",
-    "/task_instruction": "std_msgs/msg/String",
-    "/tracegen/traces": "sensor_msgs/msg/PointCloud2",
-}
+TOPICS = {**INPUT_TOPICS, **TRACE_TOPICS}
 COLOUR, INFO, DEPTH, JOINTS, TF_STATIC, INSTRUCTION, TRACES = TOPICS
 
 FOREIGN_TOPICS = {

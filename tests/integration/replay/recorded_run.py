@@ -14,6 +14,7 @@ from rosbags.typesys import Stores, get_typestore
 from rosidl_runtime_py.utilities import get_message
 from sensor_msgs.msg import CameraInfo, JointState
 from std_msgs.msg import String
+from tests.run_topics import INPUT_TOPICS, MOTION_TOPICS, TRACE_TOPICS
 
 from ik_controller.resources import resource_path
 from tracegen_ros.messages import decode_intrinsics
@@ -24,18 +25,7 @@ INSTRUCTION = "put the green block in the yellow zone"
 COMMANDS = 30
 """Five images a second: the block is gripped, carried, and let go of."""
 
-TOPICS = {
-    "/camera/camera/color/image_raw": "sensor_msgs/msg/Image",
-    "/camera/camera/color/camera_info": "sensor_msgs/msg/CameraInfo",
-    "/camera/camera/aligned_depth_to_color/image_raw": "sensor_msgs/msg/Image",
-    "/joint_states": "sensor_msgs/msg/JointState",
-    "/tf_static": "tf2_msgs/msg/TFMessage",
-    "/task_instruction": "std_msgs/msg/String",
-    "/tracegen/traces": "sensor_msgs/msg/PointCloud2",
-    "/joint_trajectory_controller/joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
-    "/trace_follower/state": "std_msgs/msg/String",
-    "/trace_follower/core_calls": "std_msgs/msg/String",
-}
+TOPICS = {**INPUT_TOPICS, **TRACE_TOPICS, **MOTION_TOPICS}
 COLOUR_TOPIC = "/camera/camera/color/image_raw"
 COMMANDS_TOPIC = "/joint_trajectory_controller/joint_trajectory"
 
@@ -88,6 +78,12 @@ def run_and_listen(tester, processes, *, lockstep: bool = True) -> list[Heard]:
     )
     for process in started:
         processes.end(process)
+    # What was said until then waits in the queues still, maybe an image while its command is there.
+    count = -1
+    while count < len(heard):
+        count = len(heard)
+        for _ in range(len(subscriptions) + 1):
+            tester.spin_once()
     tester.node.destroy_publisher(instruction)
     for subscription in subscriptions:
         tester.node.destroy_subscription(subscription)
