@@ -36,6 +36,9 @@ from tracegen_ros.messages import (
 from tracegen_ros.qos import LATCHED
 
 pytest.importorskip("viser", reason="the browser viewer's package viser is not installed")
+
+from tests.integration.tracegen_ros.viewer_visitor import Visitor
+
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright, which drives the browser, is not installed"
 )
@@ -199,6 +202,28 @@ def window(tester, follower, camera, port) -> Iterator[Window]:
         browser.close()
 
 
+def scene_without_camera(window: Window, follower: Follower, port: int) -> np.ndarray:
+    """The scene without cloud and frustum: neither, appearing late, is taken for something else."""
+    things = {"Cloud": "/cloud", "Camera": "/camera"}
+    with Visitor(port) as other:
+        for label, thing in things.items():
+            window.wait(lambda label=label: other.sees(label), f"the check mark {label}")
+            window.wait(lambda thing=thing: other.shown(thing), f"{thing} in the scene")
+            other.change(label, False)
+            window.wait(lambda thing=thing: not other.shown(thing), f"the end of {thing}")
+    # The window hears things in the order in which they happen: what it heard before this is done.
+    follower.say("FOLLOW: without a camera to be seen")
+    window.wait(lambda: "without a camera" in window.text("[data-follower-state]"), "the latest state")
+    scenes = [window.scene()]
+
+    def at_rest() -> bool:
+        scenes.append(window.scene())
+        return np.array_equal(scenes[-1], scenes[-2])
+
+    window.wait(at_rest, "a scene at rest")
+    return scenes[-1]
+
+
 @WITH_BROWSER
 def test_what_is_live_is_shown_and_names_cannot_become_markup(window: Window) -> None:
     for name in ("camera", "depth", "robot", "follower"):
@@ -216,10 +241,10 @@ def test_the_page_brings_all_it_needs_and_asks_no_other_machine(window: Window) 
 
 @WITH_BROWSER
 def test_an_instruction_typed_in_the_browser_changes_the_traces_in_the_scene(
-    window: Window, tester, camera: Camera
+    window: Window, tester, camera: Camera, follower: Follower, port: int
 ) -> None:
     heard = tester.hear(String, "/task_instruction", LATCHED)
-    empty = window.scene()
+    empty = scene_without_camera(window, follower, port)
 
     def differs(*others: np.ndarray) -> bool:
         now = window.scene()

@@ -12,7 +12,7 @@ import viser
 import websockets.exceptions
 import websockets.sync.client
 import zstandard
-from viser._messages import GuiUpdateMessage, Message, ViewerCameraMessage
+from viser._messages import GuiUpdateMessage, Message, SetSceneNodeVisibilityMessage, ViewerCameraMessage
 from websockets.typing import Subprotocol
 
 _OPEN_TIMEOUT_S = 60.0
@@ -33,6 +33,7 @@ class Visitor:
         )
         self._identities: dict[str, str] = {}
         self._properties: dict[str, dict[str, Any]] = {}
+        self._visible: dict[str, bool] = {}
         self._listener = threading.Thread(target=self._listen)
         self._listener.start()
         # viser counts a visitor as soon as it knows where he looks from.
@@ -67,6 +68,10 @@ class Visitor:
         """The value of the control called ``label``."""
         return self._properties[self._identities[label]].get("value")
 
+    def shown(self, thing: str) -> bool:
+        """Whether the thing of that name in the scene, such as ``/cloud``, is visible."""
+        return self._visible.get(thing, False)
+
     def reads(self, words: str) -> bool:
         """Whether a text on the page contains ``words``."""
         return any(words in str(known.get("content", "")) for known in list(self._properties.values()))
@@ -90,6 +95,8 @@ class Visitor:
                     self._understand(message)
 
     def _understand(self, message: dict[str, Any]) -> None:
+        if message["type"] == SetSceneNodeVisibilityMessage.__name__:
+            self._visible[message["name"]] = message["visible"]
         identity = message.get("uuid")
         if identity is None:
             return
