@@ -10,6 +10,7 @@ Exit code: 0; 1 where a threshold is not kept; 2 where something cannot be read.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -232,7 +233,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="tracegen-eval-bag", description="Measure predicted traces on recordings, without annotation."
     )
-    made.add_argument("bags", nargs="+", type=Path, metavar="BAG", help="rosbag2 folder, .mcap or .db3 file")
+    made.add_argument("bags", nargs="+", type=_path, metavar="BAG", help="rosbag2 folder, .mcap or .db3 file")
     made.add_argument(
         "--model",
         action="append",
@@ -241,9 +242,9 @@ def parser() -> argparse.ArgumentParser:
         f"(default: {DEFAULT_MODEL})",
     )
     made.add_argument(
-        "--out", type=Path, default=Path("outputs/eval_bag"), help="folder (default: %(default)s)"
+        "--out", type=_path, default=Path("outputs/eval_bag"), help="folder (default: %(default)s)"
     )
-    made.add_argument("--map", type=Path, help="mapping file, for bags with other topics")
+    made.add_argument("--map", type=_path, help="mapping file, for bags with other topics")
     made.add_argument(
         "--require",
         action="append",
@@ -267,7 +268,7 @@ def parser() -> argparse.ArgumentParser:
         "--seed", type=int, help="the first seed (default: the recorded run's, where known, else 0)"
     )
     made.add_argument(
-        "--cotracker", type=Path, metavar="WEIGHTS", help="track with CoTracker3 and these weights"
+        "--cotracker", type=_path, metavar="WEIGHTS", help="track with CoTracker3 and these weights"
     )
     made.add_argument("--limits", default="fr3_rectangular", help="joint limits (default: %(default)s)")
     made.add_argument(
@@ -299,6 +300,10 @@ def run(words: Sequence[str]) -> int:
 def main() -> None:
     """Entry point of ``tracegen-eval-bag`` and ``ros2 run ik_controller eval_bag``."""
     sys.exit(run(remove_ros_args(sys.argv)[1:]))
+
+
+def _path(text: str) -> Path:
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path's own raises for a user who is not there.
 
 
 def _load(texts: Sequence[str]) -> list[_Network]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rclpy.time import Time
@@ -16,8 +17,8 @@ from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.bags.bag_reader import Bag
 from tracegen_ros.bags.frame_steps import Frame, cut_into_steps
-from tracegen_ros.bags.recorded import BagError
-from tracegen_ros.bags.recording import CLOCK_SET_BACK_NS, Entry, Recording, Role
+from tracegen_ros.bags.recorded import BagError, RecordedMessage
+from tracegen_ros.bags.recording import CLOCK_SET_BACK_NS, Entry, Recording, Role, stamp_of
 from tracegen_ros.bags.topic_map import TopicMap
 from tracegen_ros.instruction import InstructionTextError, clean_instruction
 from tracegen_ros.messages import (
@@ -66,7 +67,7 @@ class EvaluatedBag:
     Attributes:
         joints: The robot's joints.
         camera: The static camera.
-        problems: Messages that could not be read, a sentence each.
+        problems: What is wrong with it, and what was left out, a sentence each.
 
     Raises:
         BagError: It lacks images, intrinsics, joint states or the camera's pose.
@@ -87,7 +88,8 @@ class EvaluatedBag:
         self._tolerance_ns = nanoseconds_from(sync_tolerance_s)
         self._unread: dict[str, int] = {}
         self._restarts: list[_Restart] = []
-        missing = self._recording.lacks_for_commands
+        # Another recording looks: static transforms are read again, and damaged ones are counted once.
+        missing = Recording(bag, topic_map).lacks_for_commands
         if missing is not None:
             raise BagError(missing)
         self._start_ns = -1
@@ -103,7 +105,8 @@ class EvaluatedBag:
     @property
     def has_traces(self) -> bool:
         """Traces were recorded."""
-        return self._recording.topic_of(Role.TRACES) is not None
+        topic = self._recording.topic_of(Role.TRACES)
+        return topic is not None and self._bag.topics[topic].count != 0
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -111,7 +114,7 @@ class EvaluatedBag:
         unread = [f"{count} times: {words}" for words, count in self._unread.items()]
         if self._restarts:
             unread.append(f"the clock was set back {len(self._restarts)} times; nothing is compared across")
-        return (*self._bag.problems, *unread)
+        return (*self._recording.problems, *unread)
 
     def recorded_traces(self, stamp_ns: int) -> TraceGrid | None:
         """The traces that were recorded for the image of ``stamp_ns``, if they were read lately."""
@@ -124,7 +127,7 @@ class EvaluatedBag:
         for step in cut_into_steps(self._entries(), self._tolerance_ns):
             for entry in step.before:
                 if entry.role is Role.INSTRUCTION and not fixed:
-                    instruction = self._clean(entry.message.message().data)
+                    instruction = self._instruction(entry)
                 elif entry.role is Role.TRACES:
                     self._keep_traces(entry)
             if step.frame is not None:
@@ -137,10 +140,21 @@ class EvaluatedBag:
         wanted = (Role.COLOUR, Role.DEPTH, Role.JOINT_STATES, Role.INSTRUCTION, Role.TRACES)
         return (entry for entry in self._recording.entries() if entry.role in wanted)
 
+    def _instruction(self, entry: Entry) -> str:
+        """Text of an instruction; empty where it cannot be read: what was asked for from then on is not known."""
+        try:
+            return self._clean(entry.message.message().data)
+        except BagError as error:
+            self._recording.leave_out(entry.message, error)
+            return ""
+
     def _frame(self, frame: Frame, instruction: str) -> RecordedFrame | None:
+        looked_at = frame.colour
         try:
             colour = decode_colour(self._recording.decoded(frame.colour))
+            looked_at = frame.depth
             depth = decode_depth(self._recording.decoded(frame.depth))
+            looked_at = frame.colour
             check_same_size(colour, depth)
             size = (self.camera.intrinsics.height, self.camera.intrinsics.width)
             if colour.shape[:2] != size:
@@ -148,7 +162,7 @@ class EvaluatedBag:
                     f"an image is {colour.shape[1]}x{colour.shape[0]} px, the intrinsics are for {size[1]}x{size[0]}"
                 )
         except (BagError, MessageError) as error:
-            self._note(str(error))
+            self._recording.leave_out(looked_at.message, error)
             return None
         time_s = self._time_s(frame.stamp_ns, frame.colour.message.received_ns)
         return RecordedFrame(time_s, frame.stamp_ns, colour, depth, instruction)
@@ -158,7 +172,7 @@ class EvaluatedBag:
             cloud = entry.message.message()
             self._traces[decode_stamp(cloud.header.stamp)] = decode_trace_grid(cloud)
         except (BagError, MessageError) as error:
-            self._note(str(error))
+            self._recording.leave_out(entry.message, error)
         while len(self._traces) > TRACES_KEPT:
             self._traces.popitem(last=False)
 
@@ -178,20 +192,14 @@ class EvaluatedBag:
         arm: list[tuple[int, FloatArray]] = []
         fingers: list[tuple[int, FloatArray]] = []
         shift_ns, newest_ns = 0, None
-        for message in self._bag.messages(topics):
-            entry = Entry(message, Role.JOINT_STATES, None, 0)
-            try:
-                states = self._recording.decoded(entry)
-            except BagError as error:
-                self._note(str(error))
-                continue
+        for message, states in self._decoded(topics, Role.JOINT_STATES):
             for names, samples in ((joint_names, arm), (FINGER_JOINTS, fingers)):
                 try:
                     sample = decode_joint_state(states, names)
                 except MissingJointError:
                     continue  # A gripper may publish its joints in messages of its own.
                 except MessageError as error:
-                    self._note(str(error))
+                    self._recording.leave_out(message, error)
                     continue
                 if newest_ns is not None and sample.stamp_ns < newest_ns - CLOCK_SET_BACK_NS:
                     shift_ns += newest_ns - sample.stamp_ns + PAUSE_NS
@@ -220,14 +228,10 @@ class EvaluatedBag:
 
     def _read_camera(self, base_frame: str) -> Camera:
         recording = self._recording
-        colour_topic = recording.topic_of(Role.COLOUR)
-        image = next(iter(self._bag.messages([colour_topic])), None) if colour_topic else None
-        if image is None:
-            raise BagError(f"{self._bag.path} has no colour image")
-        colour = image.message()
-        fixed = recording.camera_transform(colour.header.frame_id)
+        camera_frame = Recording(self._bag, recording.topic_map).camera_frame()
+        fixed = recording.camera_transform(camera_frame)
         return Camera(
-            self._camera_pose(base_frame, colour.header.frame_id)
+            self._camera_pose(base_frame, camera_frame)
             if fixed is None
             else decode_transform(fixed.transform),
             self._intrinsics(),
@@ -237,21 +241,22 @@ class EvaluatedBag:
         if self._recording.topic_map.intrinsics is not None:
             return self._recording.topic_map.intrinsics
         topic = self._recording.topic_of(Role.COLOUR_INFO)
-        info = next(iter(self._bag.messages([topic])), None) if topic else None
-        if info is None:
-            raise BagError(f"{self._bag.path} has no camera info; give the intrinsics in a mapping file")
-        try:
-            return decode_intrinsics(info.message())
-        except MessageError as error:
-            raise BagError(f"{self._bag.path}: {error}; give the intrinsics in a mapping file") from error
+        why = "has no camera info that can be read"
+        for message, info in self._decoded({topic} if topic else set(), Role.COLOUR_INFO):
+            try:
+                return decode_intrinsics(info)
+            except MessageError as error:
+                why = f"has no camera info that can be used: {error}"
+                self._recording.leave_out(message, error)
+        raise BagError(f"{self._bag.path} {why}; give the intrinsics in a mapping file")
 
     def _camera_pose(self, base_frame: str, camera_frame: str) -> FloatArray:
         buffer = Buffer()
         for transform in self._recording.static_transforms():
             buffer.set_transform_static(transform, self.name)
         topic = self._recording.topic_of(Role.TF)
-        for message in () if topic is None else self._bag.messages([topic]):
-            for transform in message.message().transforms:
+        for _, transforms in self._decoded({topic} if topic else set(), Role.TF):
+            for transform in transforms.transforms:
                 # The camera stands still: the last word on a moving frame is as good as any.
                 buffer.set_transform_static(transform, self.name)
         try:
@@ -262,9 +267,29 @@ class EvaluatedBag:
                 "give camera_pose in a mapping file, or --base-frame"
             ) from error
 
+    def _decoded(self, topics: set[str], role: Role) -> Iterator[tuple[RecordedMessage, Any]]:
+        """Messages on ``topics`` as recorded and decoded; damaged ones are left out."""
+        for message in self._bag.messages(topics):
+            try:
+                decoded = self._recording.decoded(Entry(message, role, None, 0))
+            except BagError as error:
+                # The pass over the frames counts what is too short for a stamp.
+                if role is Role.TF or _has_stamp(message):
+                    self._recording.leave_out(message, error)
+                continue
+            yield message, decoded
+
     def _time_s(self, stamp_ns: int, received_ns: int) -> float:
         shifts = [restart.shift_ns for restart in self._restarts if restart.received_ns <= received_ns]
         return 1e-9 * (stamp_ns + (shifts[-1] if shifts else 0) - self._start_ns)
 
     def _note(self, words: str) -> None:
         self._unread[words] = self._unread.get(words, 0) + 1
+
+
+def _has_stamp(message: RecordedMessage) -> bool:
+    try:
+        stamp_of(message)
+    except BagError:
+        return False
+    return True

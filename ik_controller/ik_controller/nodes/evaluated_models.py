@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def parse_model(text: str) -> tuple[str, dict[str, Any]]:
             raise ModelOptionError(
                 f"expected CHECKPOINT[,OPTION=VALUE]... with the options {', '.join(MODEL_OPTIONS)}, got {text!r}"
             ) from None
-    return checkpoint, options
+    return os.path.expanduser(checkpoint), options  # noqa: PTH111 - it may be a name.
 
 
 @dataclass

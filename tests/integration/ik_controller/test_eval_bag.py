@@ -11,11 +11,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.bag_evaluation.accuracy import Accuracy, measure_accuracy
-from tests.bag_evaluation.bag_of_run import FOREIGN_MAPPING, write_bag, write_foreign_bag
+from tests.bag_evaluation.bag_of_run import (
+    COLOUR,
+    DEPTH,
+    FOREIGN_MAPPING,
+    INSTRUCTION,
+    write_bag,
+    write_foreign_bag,
+)
+from tests.bag_evaluation.damaged_bag import TF, copy_bag
 from tests.bag_evaluation.simulated_run import SimulatedRun, model_pixels, simulated_run
 from tests.bag_evaluation.worse_model import write_worse_model
 
-from ik_controller.nodes.eval_bag import EXIT_KEPT, EXIT_NOT_KEPT, EXIT_UNREADABLE, run
+from ik_controller.nodes.eval_bag import EXIT_KEPT, EXIT_NOT_KEPT, EXIT_UNREADABLE, parser, run
+from ik_controller.nodes.evaluated_models import parse_model
 from ik_controller.resources import resource_path
 from tracegen_model.network.checkpoint_config import CONFIG_FILE
 from tracegen_model.runtime import TracePredictor, find_checkpoint
@@ -190,6 +199,31 @@ def test_recorded_traces_of_an_unknown_model_are_not_measured_with_the_step_of_a
     assert "feasible" in measures and not any("_arc" in name or "direction" in name for name in measures)
     why = "the bag does not say which model they are of"
     assert why in found["bags"][0]["facts"]["recorded traces"] and why in capsys.readouterr().out
+
+
+def test_damaged_messages_are_left_out_and_named_and_fail_only_where_they_must(
+    runs: list[SimulatedRun], folder: Path
+) -> None:
+    whole = write_bag(beginning(runs[0], SHORT_S), folder / "whole")
+    codes, found = {}, {}
+    for damaged in (False, True):
+        bag = copy_bag(whole, folder / f"damaged_{damaged}", damaged=damaged)
+        out = folder / f"out_{damaged}"
+        codes[damaged] = run([str(bag), "--seeds", "1", "--every", "1.5", "--strict", "--out", str(out)])
+        found[damaged] = results(out)
+    assert codes == {False: EXIT_KEPT, True: EXIT_NOT_KEPT}
+    assert found[False]["bags"][0]["problems"] == []
+    assert found[True]["models"][MODEL]["windows"] == found[False]["models"][MODEL]["windows"]
+    for topic in (COLOUR, DEPTH, TF, INSTRUCTION):
+        assert any(f"1 message on {topic} left out" in words for words in found[True]["failures"]), topic
+
+
+def test_a_tilde_is_the_home_folder(bags: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    read = parser().parse_args(["~/bag0", "--out=~/report", "--map=~/mapping.yaml", "--cotracker=~/w.pth"])
+    assert [read.bags, read.out, read.map] == [[bags[0]], folder / "report", folder / "mapping.yaml"]
+    assert read.cotracker == folder / "w.pth"
+    assert parse_model("~/worse,steps=2") == (str(folder / "worse"), {"steps": 2})
 
 
 def test_bad_input_ends_with_one_line_that_says_what_to_do(
