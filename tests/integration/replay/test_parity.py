@@ -40,6 +40,9 @@ from tracegen_ros.qos import LATCHED
 LAST_CALLS = 1
 """Calls of the motion core whose command the follower did not come to send before it was ended."""
 
+SLOW_MOTION = 0.5
+"""Recorded seconds per second at which a machine with other work still keeps up with some of the frames."""
+
 LEAST_TRACES = COMMANDS // 2
 """On a live clock some commands answer no traces, the more the busier the machine is."""
 
@@ -213,12 +216,12 @@ def test_the_launch_file_replays_at_the_recordings_pace_and_leaves_out_what_is_d
     bag = write_bag(sorted([*damaged, *others], key=lambda one: one.received_ns), tmp_path / "bag")
     report = tmp_path / "report.json"
     code, output = launch_replay(
-        f"bag:={bag}", "mode:=realtime", "rate:=0.8", "commands:=false", f"report:={report}"
+        f"bag:={bag}", "mode:=realtime", f"rate:={SLOW_MOTION}", "commands:=false", f"report:={report}"
     )
     assert code == 0, output
     numbers = json.loads(report.read_text())
     assert numbers["frames"] >= COMMANDS - 1
-    assert numbers["traces"]["compared"] > 0, "some traces come at this pace, on any machine"
+    assert numbers["traces"]["compared"] > 0, "some traces come at this pace, on a busy machine too"
     assert numbers["traces"]["equal"] == numbers["traces"]["compared"]
     assert numbers["commands"]["compared"] == 0
     assert any("1 message on /camera/camera/color/image_raw left out" in text for text in numbers["problems"])

@@ -54,7 +54,7 @@ def follower() -> Node:
     return Node("trace_follower")
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("stand_in", "words"),
     [
