@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.ma  # numpy.percentile imports it when first called, which would make the first command late
 from numpy.typing import NDArray
 
 from ik_controller.hand_points import signed_distance
