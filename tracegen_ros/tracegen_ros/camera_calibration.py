@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_ros.messages import TransformError, quaternion_from_rotation, rotation_from_quaternion
 
 _KEYS = ("parent_frame", "child_frame", "translation", "rotation")
@@ -83,8 +84,6 @@ def write_camera_calibration(
             f"rotation: [{', '.join(f'{number:.9f}' for number in quaternion)}]  # quaternion x, y, z, w",
         ]
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(f"{target.suffix}.partial")
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        partial.replace(target)
+        write_atomically(target, "\n".join(lines) + "\n")
     except (OSError, TransformError) as error:
         raise CalibrationError(f"cannot write the camera calibration {path}: {error}") from error

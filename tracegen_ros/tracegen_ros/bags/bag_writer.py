@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from mcap.writer import CompressionType, Writer
 
+from tracegen_model.atomic_write import flush_to_disk, write_atomically
 from tracegen_ros.bags import bag_metadata
 from tracegen_ros.bags.mcap_file import CDR, PROVENANCE_RECORD, QOS_KEY
 from tracegen_ros.bags.message_definition import ENCODING
@@ -109,7 +110,7 @@ class BagWriter:
         self._files: list[_File] = []
         self._finished_bytes = 0
         self._begin_file()
-        _sync_folder(folder.parent)
+        flush_to_disk(folder.parent)
 
     @property
     def size(self) -> int:
@@ -209,7 +210,7 @@ class BagWriter:
         if self._provenance:
             self._writer.add_metadata(PROVENANCE_RECORD, _packed(self._provenance))
         self._sync()
-        _sync_folder(self.folder)
+        flush_to_disk(self.folder)
 
     def _end_file(self) -> None:
         self._writer.finish()
@@ -271,24 +272,10 @@ class BagWriter:
             "custom_data": {PROVENANCE_RECORD: json.dumps(self._provenance)},
             "ros_distro": os.environ.get("ROS_DISTRO", "unknown"),
         }
-        path = self.folder / bag_metadata.FILE_NAME
-        partial = path.with_suffix(".partial")
-        with partial.open("w", encoding="utf-8") as stream:
-            yaml.safe_dump({bag_metadata.TOP: about}, stream, sort_keys=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-        _sync_folder(self.folder)
+        content = yaml.safe_dump({bag_metadata.TOP: about}, sort_keys=False)
+        write_atomically(self.folder / bag_metadata.FILE_NAME, content)
+        flush_to_disk(self.folder)
 
 
 def _packed(provenance: Mapping[str, Any]) -> dict[str, str]:
     return {key: json.dumps(value) for key, value in provenance.items()}
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the names of a folder's files to the disk itself."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,7 +8,6 @@ solved again.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from tracegen_model.atomic_write import write_atomically
 from tracegen_model.camera import CameraIntrinsics, IntrinsicsError
 from tracegen_ros.calibration.board import CalibrationBoard
 from tracegen_ros.calibration.board_view import Lens, find_board
@@ -92,7 +92,7 @@ class CalibrationSession:
                 )
             return session
         path.mkdir(parents=True, exist_ok=True)
-        _write(path / _DESCRIPTION, yaml.safe_dump(_as_content(description), sort_keys=False).encode())
+        write_atomically(path / _DESCRIPTION, yaml.safe_dump(_as_content(description), sort_keys=False))
         return cls(path, description)
 
     @classmethod
@@ -128,9 +128,9 @@ class CalibrationSession:
         encoded, pixels = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         if not encoded:
             raise CalibrationDataError(f"the image of pose {name} cannot be stored as PNG")
-        _write(self._file(name, "png"), pixels.tobytes())
+        write_atomically(self._file(name, "png"), pixels.tobytes())
         content = {"hand_in_base": np.asarray(hand_in_base, dtype=float).tolist()}
-        _write(self._file(name, "yaml"), yaml.safe_dump(content).encode())
+        write_atomically(self._file(name, "yaml"), yaml.safe_dump(content))
         return name
 
     def remove(self, name: str) -> None:
@@ -192,13 +192,3 @@ def _as_content(description: SessionDescription) -> dict[str, Any]:
             "camera_frame": description.camera_frame,
         },
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there wholly or not at all."""
-    partial = path.with_suffix(f"{path.suffix}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
