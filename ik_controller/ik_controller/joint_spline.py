@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.joint_trajectory import JointState
 from ik_controller.piecewise_polynomial import derivatives, segment_coefficients
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class JointSetpoint:
-    """Where the joints shall be at one instant: position [rad], velocity [rad/s], acceleration [rad/s²], each (J,)."""
-
-    position: FloatArray
-    velocity: FloatArray
-    acceleration: FloatArray
-
-    @classmethod
-    def at_rest(cls, position: FloatArray) -> JointSetpoint:
-        """Standing at ``position`` (J,) [rad]."""
-        zero = np.zeros_like(position)
-        return cls(np.array(position, dtype=float), zero, zero)
 
 
 class JointSpline:
@@ -65,7 +49,7 @@ class JointSpline:
         positions: FloatArray,
         velocities: FloatArray | None,
         accelerations: FloatArray | None,
-        before: JointSetpoint,
+        before: JointState,
     ) -> JointSpline:
         """Through knots, with a first segment from ``before`` where the first time is above zero.
 
@@ -93,7 +77,7 @@ class JointSpline:
         )
 
     @classmethod
-    def decaying(cls, start_s: float, duration_s: float, mismatch: JointSetpoint) -> JointSpline:
+    def decaying(cls, start_s: float, duration_s: float, mismatch: JointState) -> JointSpline:
         """From ``mismatch`` to zero in ``duration_s`` [s], with zero velocity and acceleration at the end."""
         zero = np.zeros_like(mismatch.position)
         states = (mismatch.position, mismatch.velocity, mismatch.acceleration)
@@ -107,10 +91,10 @@ class JointSpline:
         """When it comes to rest [s]."""
         return self.start_s + float(self._breaks_s[-1])
 
-    def sample(self, now_s: float) -> JointSetpoint:
+    def sample(self, now_s: float) -> JointState:
         """Setpoint at ``now_s``, clamped to the ends."""
         position, velocity, acceleration, _ = self.sample_many(np.array([now_s]))[:, 0]
-        return JointSetpoint(position, velocity, acceleration)
+        return JointState(position, velocity, acceleration)
 
     def sample_many(self, times_s: FloatArray) -> FloatArray:
         """(4, M, J) positions, velocities, accelerations and jerks at ``times_s`` (M,), clamped to the ends."""

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ik_controller.joint_limits import JointLimits
-from ik_controller.joint_spline import JointSetpoint, JointSpline
+from ik_controller.joint_spline import JointSpline
+from ik_controller.joint_trajectory import JointState, JointTrajectory
 from ik_controller.trajectory_joining import LARGEST_DETOUR, JoinedMotion, brake, join
 
 FloatArray = NDArray[np.float64]
@@ -95,6 +96,17 @@ class TrajectoryCommand:
     velocities: FloatArray | None = None
     accelerations: FloatArray | None = None
 
+    @classmethod
+    def of(cls, trajectory: JointTrajectory, start_s: float) -> TrajectoryCommand:
+        """To make the planned ``trajectory`` from ``start_s`` [s] on."""
+        return cls(
+            start_s,
+            trajectory.times_s,
+            trajectory.positions,
+            trajectory.velocities,
+            trajectory.accelerations,
+        )
+
 
 class TrajectoryExecutor:
     """Holds the accepted trajectories and says where the joints shall be at any time from now on.
@@ -145,7 +157,7 @@ class TrajectoryExecutor:
             raise LateError(f"{now_s - start_s:.3f} s late, the arm comes to rest: {error}") from error
         self._waiting = [other for other in self._waiting if other.start_s < start_s] + [motion]
 
-    def setpoint(self, now_s: float) -> JointSetpoint:
+    def setpoint(self, now_s: float) -> JointState:
         """Where the joints shall be at ``now_s`` [s]; times must not decrease from call to call."""
         while self._waiting and self._waiting[0].start_s <= now_s:
             self._running = self._waiting.pop(0)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ik_controller.joint_limits import JointLimits
-from ik_controller.joint_spline import JointSetpoint, JointSpline
-from ik_controller.joint_trajectory import JointTrajectory
+from ik_controller.joint_spline import JointSpline
+from ik_controller.joint_trajectory import JointState, JointTrajectory
 from ik_controller.replanning import KNOT_PERIOD, LIMIT_SHARE, PLANNING_JERK, slow_to_rest
 
 FloatArray = NDArray[np.float64]
@@ -48,21 +48,19 @@ class JoinedMotion:
         """When the arm comes to rest on it [s]."""
         return self.spline.end_s if self.lead is None else max(self.spline.end_s, self.lead.end_s)
 
-    def sample(self, now_s: float) -> JointSetpoint:
+    def sample(self, now_s: float) -> JointState:
         """Where the joints shall be at ``now_s`` [s]."""
-        on_spline = self.spline.sample(now_s)
-        if self.lead is None or now_s >= self.lead.end_s:
-            return on_spline
-        beside = self.lead.sample(now_s)
-        return JointSetpoint(
-            on_spline.position + beside.position,
-            on_spline.velocity + beside.velocity,
-            on_spline.acceleration + beside.acceleration,
-        )
+        position, velocity, acceleration, _ = self.sample_many(np.array([now_s]))[:, 0]
+        return JointState(position, velocity, acceleration)
+
+    def sample_many(self, times_s: FloatArray) -> FloatArray:
+        """(4, M, J) positions, velocities, accelerations and jerks at ``times_s`` (M,) [s]."""
+        on_spline = self.spline.sample_many(times_s)
+        return on_spline if self.lead is None else on_spline + self.lead.sample_many(times_s)
 
 
 def join(
-    spline: JointSpline, joined_s: float, before: JointSetpoint, limits: JointLimits
+    spline: JointSpline, joined_s: float, before: JointState, limits: JointLimits
 ) -> JoinedMotion | None:
     """``spline`` as it can be taken up at ``joined_s`` [s] by an arm that is told ``before`` until then.
 
@@ -72,7 +70,7 @@ def join(
     after = spline.sample(joined_s)
     nothing = np.zeros_like(after.position)
     # A command that says nothing about a derivative is not held to it.
-    mismatch = JointSetpoint(
+    mismatch = JointState(
         before.position - after.position,
         before.velocity - after.velocity if spline.has_velocities else nothing,
         before.acceleration - after.acceleration if spline.has_accelerations else nothing,
@@ -94,17 +92,14 @@ def brake(motion: JoinedMotion, time_s: float, limits: JointLimits) -> JoinedMot
     """
     knots = max(2, int(np.ceil((motion.end_s - time_s) / KNOT_PERIOD)) + 1)
     times_s = np.linspace(time_s, motion.end_s, knots)
-    setpoints = [motion.sample(float(one)) for one in times_s[:-1]] + [motion.sample(np.inf)]
-    way = JointTrajectory(
-        times_s - time_s,
-        np.array([setpoint.position for setpoint in setpoints]),
-        np.array([setpoint.velocity for setpoint in setpoints]),
-        np.array([setpoint.acceleration for setpoint in setpoints]),
-    )
+    position, velocity, acceleration, _ = motion.sample_many(times_s)
+    # The end may be off by rounding; there the motion rests.
+    velocity[-1] = acceleration[-1] = 0.0
+    way = JointTrajectory(times_s - time_s, position, velocity, acceleration)
     slowed = slow_to_rest(way, 0.0, limits)
     return JoinedMotion(
         JointSpline.through(
-            time_s, slowed.times_s, slowed.positions, slowed.velocities, slowed.accelerations, setpoints[0]
+            time_s, slowed.times_s, slowed.positions, slowed.velocities, slowed.accelerations, way.sample(0.0)
         )
     )
 

@@ -189,15 +189,6 @@ def _follow(simulation: Simulation, follower: TraceFollower, source: ExactTraces
     )
     if output.gripper is not None:
         simulation.command_gripper(GripperGoal(output.gripper.width, output.gripper.max_effort))
-    trajectory = output.trajectory
-    if trajectory is not None:
-        simulation.command_trajectory(
-            TrajectoryCommand(
-                output.start_s,
-                trajectory.times_s,
-                trajectory.positions,
-                trajectory.velocities,
-                trajectory.accelerations,
-            )
-        )
+    if output.trajectory is not None:
+        simulation.command_trajectory(TrajectoryCommand.of(output.trajectory, output.start_s))
     return output.event == "done"

@@ -169,15 +169,7 @@ def _carry_out(simulation: Simulation, output: FollowerOutput, log: _Log) -> Non
     if trajectory is None:
         return
     try:
-        simulation.command_trajectory(
-            TrajectoryCommand(
-                output.start_s,
-                trajectory.times_s,
-                trajectory.positions,
-                trajectory.velocities,
-                trajectory.accelerations,
-            )
-        )
+        simulation.command_trajectory(TrajectoryCommand.of(trajectory, output.start_s))
     except CommandError as error:
         log.refused.append(f"{simulation.now_s - log.started_s:.2f} s: {error}")
 

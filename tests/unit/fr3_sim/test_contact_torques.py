@@ -9,7 +9,7 @@ from fr3_sim.contact_torques import ContactTorques
 from fr3_sim.hand_ik import HandIk, downward_rotation
 from fr3_sim.scene import ARM_JOINTS
 from fr3_sim.simulation import Simulation
-from ik_controller.joint_spline import JointSetpoint
+from ik_controller.joint_trajectory import JointState
 
 FREE_PLACE = np.array([0.35, -0.3])
 """Where nothing lies on the table [m]."""
@@ -23,7 +23,7 @@ def press(simulation: Simulation, height: float) -> None:
     above, _ = hand_ik.solve(np.array([*FREE_PLACE, 0.1]), downward_rotation(0.0))
     goal, _ = hand_ik.solve(np.array([*FREE_PLACE, height]), downward_rotation(0.0))
     for share in np.linspace(0.0, 1.0, STEPS):
-        simulation.follow(JointSetpoint.at_rest(above + share * (goal - above)))
+        simulation.follow(JointState.at_rest(above + share * (goal - above)))
         simulation.step()
     simulation.advance(0.5)
 

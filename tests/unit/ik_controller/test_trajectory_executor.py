@@ -53,14 +53,6 @@ def move(to: float, start_s: float = 0.0, duration_s: float = 1.0, begin: float 
     return TrajectoryCommand(start_s, np.array([0.0, duration_s]), knots, rest, rest)
 
 
-def command_of(motion: CommandedMotion) -> TrajectoryCommand:
-    """What a planner sends."""
-    knots = motion.trajectory
-    return TrajectoryCommand(
-        motion.start_s, knots.times_s, knots.positions, knots.velocities, knots.accelerations
-    )
-
-
 def test_stands_where_it_was_reset_until_told_otherwise(executor: TrajectoryExecutor) -> None:
     setpoint = executor.setpoint(50.0)
     assert setpoint.position.tolist() == [0.0, 0.0]
@@ -234,7 +226,7 @@ def test_motions_that_come_late_break_no_limit() -> None:
             positions.append(executor.setpoint(float(time_s)).position)
         late += times[-1] > start_s
         try:
-            executor.submit(command_of(planned), times[-1])
+            executor.submit(TrajectoryCommand.of(planned.trajectory, planned.start_s), times[-1])
         except StartError:
             refused += 1
     assert late > 75
@@ -258,14 +250,14 @@ def test_an_arm_that_is_told_to_stop_comes_to_rest_however_late_it_hears_of_it(
     plan = plan_along(path, 0.0, JointState.at_rest(begin), limits, PathSpeed(speed, 4.0 * speed, 40.0))
     assert plan is not None
     planned = CommandedMotion(plan.trajectory, 1.0)
-    executor.submit(command_of(planned), 0.5)
+    executor.submit(TrajectoryCommand.of(planned.trajectory, planned.start_s), 0.5)
     stopped_s = 1.0 + planned.trajectory.duration_s / 3
     stopped = planned.stopped_from(stopped_s, limits)
 
     times = list(np.arange(0.501, stopped_s + late_s, 0.001))
     positions = [executor.setpoint(time_s).position for time_s in times]
     with contextlib.suppress(LateError):
-        executor.submit(command_of(stopped), times[-1])
+        executor.submit(TrajectoryCommand.of(stopped.trajectory, stopped.start_s), times[-1])
     rests_s = executor.end_s
     for time_s in np.arange(times[-1] + 0.001, max(rests_s, times[-1]) + 0.1, 0.001):
         times.append(float(time_s))

@@ -17,7 +17,7 @@ from fr3_driver.robot_faults import ConnectionLostError, RobotFaultError
 from fr3_driver.robot_session import RobotSession, status_of
 from fr3_driver.trackers import make_tracker
 from fr3_driver.worker_link import Leave, WorkerSide
-from ik_controller.joint_spline import JointSetpoint
+from ik_controller.joint_trajectory import JointState
 from ik_controller.trajectory_executor import (
     CommandError,
     JointRange,
@@ -226,7 +226,7 @@ class ArmWorker:
             self._tracker.finish()
         self._phase = _Phase.STOPPING
 
-    def _arrived(self, setpoint: JointSetpoint, now_s: float, error_rad: float) -> bool:
+    def _arrived(self, setpoint: JointState, now_s: float, error_rad: float) -> bool:
         over_s = now_s - self._executor.end_s
         if over_s < 0.0 or setpoint.velocity.any():
             return False

@@ -16,7 +16,7 @@ from fr3_driver.arm_reading import ArmReading
 from fr3_driver.arm_settings import ArmSettings, Tracking
 from fr3_driver.robot_session import RobotSession
 from fr3_driver.velocity_command import VelocityCommand
-from ik_controller.joint_spline import JointSetpoint
+from ik_controller.joint_trajectory import JointState
 
 FloatArray = NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class Tracker(ABC):
     """How long the arm is held on the end of its trajectory at most [s]."""
 
     @abstractmethod
-    def send(self, setpoint: JointSetpoint, planned: FloatArray, reading: ArmReading) -> None:
+    def send(self, setpoint: JointState, planned: FloatArray, reading: ArmReading) -> None:
         """Go to ``setpoint``, which is for when the command is in force; now the arm should be at ``planned``."""
 
     @abstractmethod
@@ -51,7 +51,7 @@ class VelocityTracker(Tracker):
         self._robot = session.robot
         self._command = VelocityCommand(session.limits, settings, session.library_velocity)
 
-    def send(self, setpoint: JointSetpoint, planned: FloatArray, reading: ArmReading) -> None:
+    def send(self, setpoint: JointState, planned: FloatArray, reading: ArmReading) -> None:
         """Go to ``setpoint``; the error is that of now."""
         velocity = self._command.velocity(setpoint.velocity, planned - reading.positions, reading.positions)
         self._robot.move(
@@ -73,7 +73,7 @@ class CompliantTracker(Tracker):
         self._tracker: franky.JointImpedanceTracker | None = None
         self.settle_s = settings.compliant_hold_s
 
-    def send(self, setpoint: JointSetpoint, planned: FloatArray, reading: ArmReading) -> None:
+    def send(self, setpoint: JointState, planned: FloatArray, reading: ArmReading) -> None:
         """Go to ``setpoint``; the spring knows no other error than its length."""
         if self._tracker is None:
             self._tracker = franky.JointImpedanceTracker(

@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 from fr3_sim.scene import ARM_JOINTS, TabletopScene
-from ik_controller.joint_spline import JointSetpoint
+from ik_controller.joint_trajectory import JointState
 from ik_controller.trajectory_executor import JointRange
 
 VELOCITY_LIMITS = np.array([2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])
@@ -39,7 +39,7 @@ class ArmControl:
         self._acceleration = np.zeros(model.nv)
         self._inertial_torque = np.zeros(model.nv)
 
-    def step(self, setpoint: JointSetpoint) -> None:
+    def step(self, setpoint: JointState) -> None:
         """Set the actuators for one physics step towards ``setpoint``."""
         scene = self._scene
         self._acceleration[scene.arm_dof] = setpoint.acceleration

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fr3_sim.gripper_control import MAX_WIDTH, SPEED, GripperGoal, GripperState
-from ik_controller.joint_spline import JointSetpoint
+from ik_controller.joint_trajectory import JointState
 
 FloatArray = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class ArmSample:
 
     tick: int
     stamp_ns: int
-    setpoint: JointSetpoint
+    setpoint: JointState
 
 
 class EmulatedRobot:
@@ -184,4 +184,4 @@ class EmulatedRobot:
 def _sample(values: list[float]) -> ArmSample:
     tick, stamp_ns, *joints = values
     position, velocity, acceleration = np.array(joints).reshape(3, _JOINTS)
-    return ArmSample(int(tick), int(stamp_ns), JointSetpoint(position, velocity, acceleration))
+    return ArmSample(int(tick), int(stamp_ns), JointState(position, velocity, acceleration))

@@ -26,7 +26,7 @@ from fr3_sim.layout import BLOCK_COUNT, ZONE_COUNT, TableLayout, random_layout
 from fr3_sim.scene import ARM_JOINTS, FINGER_JOINTS, PHYSICS_PERIOD, TabletopScene
 from fr3_sim.task import Task, TaskJudge, TaskOutcome
 from ik_controller.joint_limits import JointLimits
-from ik_controller.joint_spline import JointSetpoint
+from ik_controller.joint_trajectory import JointState
 from ik_controller.trajectory_executor import TrajectoryCommand, TrajectoryExecutor
 from tracegen_model.camera import CameraIntrinsics
 
@@ -141,7 +141,7 @@ class Simulation:
         self._finger_dof = np.array([self.scene.model.joint(name).dofadr[0] for name in FINGER_JOINTS])
         self._now_ns = CLOCK_START_NS
         self._frames = 0
-        self._followed: JointSetpoint | None = None
+        self._followed: JointState | None = None
         self.reset(0)
 
     def reset(self, seed: int, task: Task | None = None, options: SceneOptions | None = None) -> None:
@@ -250,7 +250,7 @@ class Simulation:
         """Send the arm a trajectory; raises a ``CommandError`` and moves nothing where it is refused."""
         self._executor.submit(command, self.now_s, names)
 
-    def follow(self, setpoint: JointSetpoint) -> None:
+    def follow(self, setpoint: JointState) -> None:
         """Take the arm to ``setpoint`` in the next step, and stay there: somebody else carries out the trajectories.
 
         It holds until the next reset.
