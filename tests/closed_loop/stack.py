@@ -14,8 +14,11 @@ from types import TracebackType
 
 STOP_TIMEOUT_S = 15.0
 
-INTERRUPTED_WITH_PARENT = ("setpriv", "--pdeathsig", "INT")
-"""Runs a command that is interrupted when its parent is killed, so that no nodes stay behind."""
+INTERRUPTED_WITH_PARENT = ("env", "--default-signal=INT", "setpriv", "--pdeathsig", "INT")
+"""Runs a command that is interrupted when its parent is killed, so that no nodes stay behind.
+
+It heeds interrupts also where its parent does not, as a shell's background job.
+"""
 
 PATIENT_FOLLOWER = """\
 trace_follower:
