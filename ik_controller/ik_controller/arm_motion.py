@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from ik_controller.commanded_motion import CommandedMotion
 from ik_controller.hand_orientation import hand_rotations
 from ik_controller.hand_path import HandPath
-from ik_controller.inverse_kinematics import IkConfig, solve_path
+from ik_controller.inverse_kinematics import IkConfig, SolvedPath, solve_path
 from ik_controller.joint_path import JointPath
 from ik_controller.joint_trajectory import JointState, JointTrajectory
 from ik_controller.path_timing import PathSpeed
@@ -116,6 +117,9 @@ class ArmMotion:
         speed: PathSpeed,
         joined: float = 0.0,
         ik_start: FloatArray | None = None,
+        *,
+        speed_scale: float = 1.0,
+        scale_along: Callable[[SolvedPath], FloatArray] | None = None,
     ) -> PathReport:
         """Replace the commanded motion by one along ``path``.
 
@@ -124,8 +128,14 @@ class ArmMotion:
             start_s: When the new motion takes over [s].
             speed: Bounds along the path.
             joined: Arc length at which the path is joined [m].
-            ik_start: (7,) joints that belong to the path's start [rad]; None for the commanded ones.
+            ik_start: (J,) joints that belong to the path's start [rad]; None for the commanded ones.
+            speed_scale: Share of ``speed.velocity`` that may be used, 0..1; at 0 the arm comes to rest.
+            scale_along: The same for each of the K waypoints solved, (K,) in 0..1: slower where the arm comes near a
+                singularity or an obstacle.
         """
+        if speed_scale <= 0.0:
+            self.stop(start_s)
+            return PathReport("; speed scale 0, standing still", 0.0, None)
         state = self.commanded.state_at(start_s)
         waypoints = path.thinned()
         solved = solve_path(
@@ -141,7 +151,10 @@ class ArmMotion:
             self.stop(start_s)
             return PathReport(f"{cut}; standing still", solved.position_error, None)
         curve = JointPath(waypoints.lengths[:reached], solved.joints)
-        plan = plan_along(curve, min(joined, curve.length), state, self._robot.limits, speed)
+        scale = np.full(reached, min(speed_scale, 1.0))
+        if scale_along is not None:
+            scale *= np.clip(scale_along(solved), 0.0, 1.0)
+        plan = plan_along(curve, min(joined, curve.length), state, self._robot.limits, speed, scale)
         if plan is None:
             self.go_on(start_s)
             words = f"{cut}; no new motion stays inside the limits, going on with the last one"

@@ -197,9 +197,11 @@ class TraceFollower:
             return self._go_on(
                 FollowerState.FOLLOW, "traces hold still", inputs, start_s, gripper, event_seen, health
             )
-        delay = start_s - (inputs.trace_stamp_s or start_s)
-        farthest = config.workspace.speed * (delay + TRACKING_LAG_S) + JOIN_SLACK
-        joined = path.nearest_length(self._arm.hand_at(start_s)[:3, 3], farthest)
+        joined = 0.0
+        if config.latency_compensation:
+            delay = start_s - (inputs.trace_stamp_s or start_s)
+            farthest = config.workspace.speed * (delay + TRACKING_LAG_S) + JOIN_SLACK
+            joined = path.nearest_length(self._arm.hand_at(start_s)[:3, 3], farthest)
         report = self._arm.follow(
             path, start_s, self._path_speed(), joined, np.asarray(inputs.joints_at_trace, dtype=float)
         )

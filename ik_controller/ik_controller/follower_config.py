@@ -20,6 +20,8 @@ class FollowerConfig:
 
     Attributes:
         command_lead_s: Time between deciding and the start of a new trajectory [s]; covers transport to the controller.
+        latency_compensation: Traces describe the scene at their image's stamp; the arm has moved since. It joins their
+            path where it is by then, and goes on from there. False: it goes back to where the path begins.
         commit_distance: A grasp or release nearer than this along the path is carried out without replanning [m].
         commit_radius: ... and so is one whose place is this near sideways [m] and nearer than ``commit_drop`` along
             the path.
@@ -44,6 +46,7 @@ class FollowerConfig:
     """
 
     command_lead_s: float = 0.03
+    latency_compensation: bool = True
     commit_distance: float = 0.06
     commit_radius: float = 0.015
     commit_drop: float = 0.09

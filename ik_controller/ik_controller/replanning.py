@@ -11,7 +11,7 @@ Where none stays inside, the caller keeps the motion under way, which is inside 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,9 @@ PLANNING_JERK = 1500.0
 CANDIDATES = ((1.0, 0.25), (1.0, 0.5), (0.7, 0.5), (0.5, 0.8), (0.3, 1.2), (0.15, 1.6))
 """What is tried in turn: factor on the speed along the path, and duration of the mismatch's decay [s]."""
 
+MIN_SPEED_SCALE = 0.01
+"""A path is followed at this share of its speed at least; what shall stand is stopped, not planned."""
+
 REST_TIMES = (0.25, 0.4, 0.6, 1.0, 1.6)
 """Durations tried for slowing a motion down to rest [s], shortest first."""
 
@@ -56,7 +59,12 @@ class Plan:
 
 
 def plan_along(
-    path: JointPath, start_length: float, state: JointState, limits: JointLimits, speed: PathSpeed
+    path: JointPath,
+    start_length: float,
+    state: JointState,
+    limits: JointLimits,
+    speed: PathSpeed,
+    scale: FloatArray | None = None,
 ) -> Plan | None:
     """Join ``path`` at ``start_length`` [m] from ``state`` and follow it to its end.
 
@@ -66,6 +74,7 @@ def plan_along(
         state: Joint state at the switch, on the motion that is replaced.
         limits: Bounds that every sample of the result keeps.
         speed: Bounds along the path [m/s, m/s², m/s³].
+        scale: (K,) share of the path's speed that may be used at each of its knots, 0..1; None = all of it.
 
     Returns:
         The fastest candidate inside the limits, or None when there is none.
@@ -75,6 +84,8 @@ def plan_along(
     steepness = max(float(slope @ slope), 1e-9)
     along = max(0.0, float(state.velocity @ slope) / steepness)
     pull = float((state.acceleration - bend * along**2) @ slope) / steepness
+    if scale is not None:
+        speed = replace(speed, velocity=speed.velocity * max(float(scale.min()), MIN_SPEED_SCALE))
     for factor, decay_time in CANDIDATES:
         law = time_along_path(path.length - start_length, along, pull, speed.slowed(factor), KNOT_PERIOD)
         on_path, slope_at, bend_at = path.evaluate(start_length + law.parameter)
