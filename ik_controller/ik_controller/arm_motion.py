@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ik_controller.commanded_motion import CommandedMotion
-from ik_controller.hand_orientation import hand_rotations
 from ik_controller.hand_path import HandPath
 from ik_controller.inverse_kinematics import IkConfig, SolvedPath, solve_path
 from ik_controller.joint_path import JointPath
@@ -142,7 +141,7 @@ class ArmMotion:
             self._robot,
             state.position if ik_start is None else ik_start,
             waypoints.positions,
-            hand_rotations(waypoints.positions, waypoints.headings),
+            waypoints.rotations,
             self._ik,
         )
         cut = "" if solved.shortened_because is None else f"; path cut: {solved.shortened_because}"

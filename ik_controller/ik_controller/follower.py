@@ -22,7 +22,7 @@ from ik_controller.follower_interface import (
 )
 from ik_controller.grasping import EventKind
 from ik_controller.gripper import Gripper
-from ik_controller.hand_orientation import heading
+from ik_controller.hand_orientation import allowed_rotations, heading, turned_to
 from ik_controller.hand_path import HandPath, path_through, straight_moves
 from ik_controller.path_timing import PathSpeed
 from ik_controller.robot_model import RobotModel
@@ -237,8 +237,9 @@ class TraceFollower:
         positions = self.config.workspace.clamp_from(
             reading.tcp_in_base[:3, 3], reading.motion.positions[:end]
         )
-        headings = heading(reading.tcp_in_base[:3, :3]) + reading.motion.yaws[:end]
-        return path_through(positions, headings, self._metres_per_radian())
+        wanted = reading.motion.rotations[:end] @ reading.tcp_in_base[:3, :3]
+        rotations = allowed_rotations(self.config.orientation, positions, wanted)
+        return path_through(positions, rotations, self._metres_per_radian())
 
     # --- grasp and release ------------------------------------------------------------------------------------
 
@@ -255,7 +256,7 @@ class TraceFollower:
         """Go to the event's place, at the height that depth gives, and stay committed to it."""
         config = self.config
         place = reading.motion.positions[step]
-        turned = heading(reading.tcp_in_base[:3, :3]) + reading.motion.yaws[step]
+        rotation = reading.motion.rotations[step] @ reading.tcp_in_base[:3, :3]
         holding = kind is EventKind.RELEASE
         around = self._reader.surroundings(inputs, place, self._gripper.width, holding)
         table = reading.table if around.table is None else around.table
@@ -268,13 +269,13 @@ class TraceFollower:
                 goal[:2] = thing.centre
                 health["centred_by_mm"] = round(1000 * float(np.linalg.norm(thing.centre - place[:2])), 1)
                 if thing.heading is not None:
-                    turned = _nearest_quarter_turn(thing.heading, turned)
+                    rotation = turned_to(rotation, _nearest_quarter_turn(thing.heading, heading(rotation)))
             goal[2] = grasp_height(thing, table, config.surfaces)
         goal = config.workspace.clamp(goal)
         health.update(goal_z=round(float(goal[2]), 4), table_z=round(table, 4))
         self._kind, self._goal, self._goal_table, self._phase = kind, goal, table, _Phase.APPROACH
         self._progress.note_commitment()
-        path = self._approach_path(goal, turned, start_s)
+        path = self._approach_path(goal, rotation, start_s)
         shortfall = ""
         if path is not None:
             report = self._arm.follow(path, start_s, self._path_speed(config.approach_speed))
@@ -290,17 +291,20 @@ class TraceFollower:
             health,
         )
 
-    def _approach_path(self, goal: FloatArray, turned: float, start_s: float) -> HandPath | None:
+    def _approach_path(self, goal: FloatArray, rotation: FloatArray, start_s: float) -> HandPath | None:
         pose = self._arm.hand_at(start_s)
-        here, now = pose[:3, 3], heading(pose[:3, :3])
-        corners, headings = [here], [now]
+        here, now = pose[:3, 3], pose[:3, :3]
+        corners, rotations = [here], [now]
         if np.linalg.norm(goal[:2] - here[:2]) > 0.008 and here[2] > goal[2] + 0.01:
             above = np.array(
                 [goal[0], goal[1], min(goal[2] + self.config.approach_clearance, max(here[2], goal[2]))]
             )
             corners.append(above)
-            headings.append(turned)
-        return straight_moves([*corners, goal], [*headings, turned], self._metres_per_radian())
+            rotations.append(rotation)
+        return self._straight_moves([*corners, goal], [*rotations, rotation])
+
+    def _straight_moves(self, corners: list[FloatArray], rotations: list[FloatArray]) -> HandPath | None:
+        return straight_moves(corners, rotations, self.config.orientation, self._metres_per_radian())
 
     def _approach(self, inputs: FollowerInput, position: FloatArray, start_s: float) -> FollowerOutput:
         assert self._goal is not None
@@ -343,10 +347,10 @@ class TraceFollower:
         """Rise straight up."""
         self._phase = _Phase.RETREAT
         pose = self._arm.hand_at(start_s)
-        here, now = pose[:3, 3], heading(pose[:3, :3])
+        here, now = pose[:3, 3], pose[:3, :3]
         above = here + np.array([0.0, 0.0, self.config.retreat_height])
         above = self.config.workspace.clamp_from(here, above)
-        path = straight_moves([here, above], [now, now], self._metres_per_radian())
+        path = self._straight_moves([here, above], [now, now])
         health: dict[str, float | int | str] = {}
         shortfall = ""
         if path is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ik_controller.camera_bias import BiasConfig
 from ik_controller.grasping import EventConfig
 from ik_controller.gripper import GripperConfig
+from ik_controller.hand_orientation import OrientationFreedom
 from ik_controller.inverse_kinematics import IkConfig
 from ik_controller.safety import SafetyConfig
 from ik_controller.surface_height import SurfaceConfig
@@ -35,6 +36,7 @@ class FollowerConfig:
         default_grip_height: Height of the tool centre point over an object's underside where the grasp was not seen
             [m].
         reanchor_error: A standing arm this far from its last command was moved by someone else [rad].
+        orientation: How much of the hand's orientation follows the traces.
         progress: When a task is over.
         workspace: Where the hand may go and how fast.
         events: When fingers close and open.
@@ -58,6 +60,7 @@ class FollowerConfig:
     retreat_height: float = 0.10
     default_grip_height: float = 0.02
     reanchor_error: float = 0.015
+    orientation: OrientationFreedom = OrientationFreedom.HEADING
     progress: ProgressConfig = field(default_factory=ProgressConfig)
     workspace: Workspace = field(default_factory=Workspace)
     events: EventConfig = field(default_factory=EventConfig)

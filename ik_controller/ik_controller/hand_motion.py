@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller import so3
+
 FloatArray = NDArray[np.float64]
 
 MIN_POINTS_FOR_ROTATION = 4
@@ -41,14 +43,15 @@ class HandMotion:
 
     Attributes:
         positions: (K + 1, 3) [m, base frame]; row 0 is the present pose. K may be shorter than the traces.
-        yaws: (K + 1,) rotation about the base's z axis relative to the present orientation [rad]; row 0 is 0.
+        rotations: (K + 1, 3, 3) turn of the hand in the base frame since row 0, which is the identity: the hand's
+            orientation is ``rotations @ present``.
         support: (K + 1,) points that agree with the fit at each step.
         residual: (K + 1,) median distance of the points to the fit [m].
         rotation_observed: The points could tell a rotation.
     """
 
     positions: FloatArray
-    yaws: FloatArray
+    rotations: FloatArray
     support: NDArray[np.int64]
     residual: FloatArray
     rotation_observed: bool
@@ -57,14 +60,6 @@ class HandMotion:
     def reach(self) -> float:
         """Largest distance from the present position [m]."""
         return float(np.linalg.norm(self.positions - self.positions[0], axis=1).max())
-
-    def rotations(self, rotation: FloatArray) -> FloatArray:
-        """(K + 1, 3, 3) orientation at each step for a hand whose present one is ``rotation`` (3, 3)."""
-        cos, sin = np.cos(self.yaws), np.sin(self.yaws)
-        turn = np.zeros((len(self.yaws), 3, 3))
-        turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1] = cos, -sin, sin, cos
-        turn[:, 2, 2] = 1.0
-        return turn @ rotation
 
 
 def estimate_hand_motion(
@@ -87,7 +82,9 @@ def estimate_hand_motion(
     end = len(usable) if usable.all() else int(np.argmin(usable))
     if end < 2:
         single = np.zeros(1)
-        return HandMotion(origin[None].copy(), single, np.array([int(valid[0].sum())]), single, False)
+        return HandMotion(
+            origin[None].copy(), np.eye(3)[None], np.array([int(valid[0].sum())]), single, False
+        )
     kept = valid[:end]
     moved = np.where(kept[..., None], points_in_base[:end] - origin, 0.0)
     start = moved[0]
@@ -106,7 +103,7 @@ def estimate_hand_motion(
     positions[0] = origin
     return HandMotion(
         positions=_smooth(positions),
-        yaws=_smooth(yaws[:, None])[:, 0],
+        rotations=so3.about_vertical(_smooth(yaws[:, None])[:, 0]),
         support=kept.sum(axis=1),
         residual=typical,
         rotation_observed=bool(observed.any()),

@@ -9,7 +9,7 @@ from ik_controller.evaluation.recording import Camera, FloatArray, RecordedFrame
 from ik_controller.evaluation.trace_errors import CM_PER_M, WeightedValue
 from ik_controller.follower_config import FollowerConfig
 from ik_controller.hand_motion import HandMotion, estimate_hand_motion
-from ik_controller.hand_orientation import heading
+from ik_controller.hand_orientation import allowed_rotations
 from ik_controller.hand_path import HandPath, path_through
 from ik_controller.hand_points import find_hand_points
 from ik_controller.lifting import lift_traces
@@ -88,9 +88,9 @@ class MotionProbe:
         hand = find_hand_points(points[0], robot.hand_in_base(joints), robot.hand, width)
         motion = estimate_hand_motion(points[:, hand.mask], tcp)
         positions = config.workspace.clamp_from(tcp[:3, 3], motion.positions)
-        headings = heading(tcp[:3, :3]) + motion.yaws
+        rotations = allowed_rotations(config.orientation, positions, motion.rotations @ tcp[:3, :3])
         turning = config.workspace.speed / config.workspace.turning_speed
-        return motion, path_through(positions, headings, turning)
+        return motion, path_through(positions, rotations, turning)
 
 
 def path_shift(first: HandMotion, second: HandMotion) -> float:

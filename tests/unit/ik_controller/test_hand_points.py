@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ik_controller import so3
 from ik_controller.hand_motion import estimate_hand_motion
+from ik_controller.hand_orientation import heading
 from ik_controller.hand_points import find_hand_points, signed_distance
 from ik_controller.robot_model import RobotModel
 
@@ -37,14 +39,14 @@ def test_hand_motion_is_found_with_few_and_with_many_points(count: int) -> None:
     points[1:] += rng.normal(0.0, 0.003, points[1:].shape)
     motion = estimate_hand_motion(points, TCP)
     assert np.linalg.norm(motion.positions - path, axis=1).max() < 0.01
-    assert abs(motion.yaws[-1]) < 0.08
+    assert abs(heading(motion.rotations[-1])) < 0.08
 
 
 def test_rotation_is_followed_where_the_points_can_tell() -> None:
     points, path = moving_points(20, 32, 0.6, np.random.default_rng(1))
     motion = estimate_hand_motion(points, TCP)
     assert motion.rotation_observed
-    np.testing.assert_allclose(motion.yaws, np.linspace(0.0, 0.6, 33), atol=1e-6)
+    np.testing.assert_allclose(motion.rotations, so3.about_vertical(np.linspace(0.0, 0.6, 33)), atol=1e-6)
     np.testing.assert_allclose(motion.positions, path, atol=1e-6)
 
 
@@ -52,7 +54,7 @@ def test_two_points_hold_the_orientation() -> None:
     points, _ = moving_points(2, 16, 0.0, np.random.default_rng(2))
     motion = estimate_hand_motion(points, TCP)
     assert not motion.rotation_observed
-    assert not motion.yaws.any()
+    assert (motion.rotations == np.eye(3)).all()
 
 
 def test_points_that_do_not_ride_along_are_left_out() -> None:

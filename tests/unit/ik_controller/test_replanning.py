@@ -33,14 +33,15 @@ def test_hundreds_of_random_replans_are_continuous_and_inside_the_limits(limits:
         positions = (
             pose[:3, 3] + share * (goal - pose[:3, 3]) + np.sin(np.pi * share) * rng.normal(0, 0.03, 3)
         )
-        path = path_through(positions, np.linspace(0.0, rng.uniform(-0.6, 0.6), 33), 0.2)
+        headings = np.linspace(0.0, rng.uniform(-0.6, 0.6), 33)
+        path = path_through(positions, hand_rotations(positions, headings), 0.2)
         before = motion.state_at(start)
         if number % 19 == 5:
             motion = motion.stopped_from(start, robot.limits)
         elif path is not None:
             points = path.thinned()
-            rotations = hand_rotations(points.positions, points.headings)
-            solved = solve_path(robot, motion.state_at(now).position, points.positions, rotations, ik)
+            joints = motion.state_at(now).position
+            solved = solve_path(robot, joints, points.positions, points.rotations, ik)
             plan = None
             if len(solved.joints) > 1:
                 curve = JointPath(points.lengths[: len(solved.joints)], solved.joints)

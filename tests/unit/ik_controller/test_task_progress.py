@@ -19,7 +19,7 @@ def reading(
     path: np.ndarray, event: GraspEvent | None = None, thing: ObjectSurface | None = SOMETHING
 ) -> TraceReading:
     count = len(path)
-    motion = HandMotion(path, np.zeros(count), np.ones(count, int), np.zeros(count), False)
+    motion = HandMotion(path, np.tile(np.eye(3), (count, 1, 1)), np.ones(count, int), np.zeros(count), False)
     hand = HandPoints(np.ones(1, bool), np.zeros(1))
     return TraceReading(hand, motion, event, 0.0, np.eye(4), thing)
 
