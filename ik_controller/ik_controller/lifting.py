@@ -1,10 +1,13 @@
-"""From the camera's frame to the robot's: points, and traces anchored on measured depth."""
+"""From the camera's frame to the robot's: points, and traces at the sensor's depth scale, anchored on its readings."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ik_controller.depth_scale import UNKNOWN_SCALE, DepthScale, estimate_depth_scale
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 
@@ -17,6 +20,15 @@ MAX_ANCHOR_SHIFT = 0.08
 """A reading further than this from the predicted start depth is another surface, seen past an edge [m]."""
 
 
+def _spiral(radius: int) -> NDArray[np.int64]:
+    """(M, 2) pixel offsets (du, dv) within ``radius``, nearest first."""
+    offsets = [(du, dv) for dv in range(-radius, radius + 1) for du in range(-radius, radius + 1)]
+    return np.array(sorted(offsets, key=lambda offset: (offset[0] ** 2 + offset[1] ** 2, offset)))
+
+
+_SPIRAL = _spiral(ANCHOR_WINDOW)
+
+
 class LiftingError(ValueError):
     """A camera pose or depth image that cannot be used."""
 
@@ -27,26 +39,45 @@ def transform_points(pose: ArrayLike, points: ArrayLike) -> FloatArray:
     return np.asarray(points, dtype=float) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
+@dataclass(frozen=True)
+class LiftedTraces:
+    """Traces in the robot's frame.
+
+    Attributes:
+        points_in_base: (S + 1, N, 3) [m, base frame], NaN where the trace is invalid.
+        predicted_starts: (N, 3) where the traces start without their anchor [m, base frame]: predicted, at the depth
+            scale of the sensor.
+        measured_depth: (N,) depth read at each start pixel, or just beside it [m]; NaN = no reading.
+        anchored: (N,) the trace starts at that reading.
+        scale: Of the predicted depth against the sensor.
+    """
+
+    points_in_base: FloatArray
+    predicted_starts: FloatArray
+    measured_depth: FloatArray
+    anchored: NDArray[np.bool_]
+    scale: DepthScale
+
+
 def lift_traces(
     traces: TraceGrid,
     camera_in_base: ArrayLike,
     depth: NDArray[np.floating] | None = None,
     intrinsics: CameraIntrinsics | None = None,
-) -> FloatArray:
-    """Traces in the base frame, shifted so that each starts on the measured surface.
+) -> LiftedTraces:
+    """Traces in the base frame, rescaled to the sensor's depth, each starting on the measured surface.
 
-    A network's depth may be off-scale, its displacements much less so. Where a depth image is given, each trace keeps
-    its displacements and starts at the measured point of its start pixel; where the image has no reading, the trace's
-    own start stays.
+    A network's depth may be off-scale: one factor for the whole grid, found robustly against the readings, puts starts
+    and displacements right along the rays (``depth_scale``). What remains differs from point to point and is an error
+    of the start, not of the motion: each trace keeps its displacements and is shifted to the measured point of its
+    start pixel. Where the image has no reading, or one of another surface, the trace's own start stays.
 
     Args:
-        traces: Predicted traces in the camera frame.
+        traces: Predicted traces in the camera frame. Points that are not finite, or not in front of the camera, are
+            invalid.
         camera_in_base: (4, 4) pose of the camera's optical frame.
-        depth: (H, W) measured depth [m], 0 or NaN = none; None to trust the traces' starts.
+        depth: (H, W) measured depth [m], 0 or NaN = none; None to trust the traces' depth.
         intrinsics: Of the depth image.
-
-    Returns:
-        (S + 1, N, 3) [m, base frame], NaN where the trace is invalid.
 
     Raises:
         LiftingError: if the camera pose is not a rigid transform.
@@ -54,13 +85,22 @@ def lift_traces(
     pose = np.asarray(camera_in_base, dtype=float)
     check_rigid(pose)
     points = traces.points_in_camera.astype(float)
-    points[~traces.valid] = np.nan
-    if depth is not None and intrinsics is not None:
-        measured = measured_starts(traces.pixels[0], depth, intrinsics)
-        shift = measured - points[0]
-        usable = np.abs(shift[:, 2]) <= MAX_ANCHOR_SHIFT
-        points = points + np.where(usable[:, None], shift, 0.0)
-    return transform_points(pose, points)
+    with np.errstate(invalid="ignore"):
+        points[~(traces.valid & (points[..., 2] > 0.0))] = np.nan
+    anchored = np.zeros(traces.point_count, dtype=bool)
+    if depth is None or intrinsics is None:
+        starts = transform_points(pose, points[0])
+        unread = np.full(traces.point_count, np.nan)
+        return LiftedTraces(transform_points(pose, points), starts, unread, anchored, UNKNOWN_SCALE)
+    measured = measured_starts(traces.pixels[0], depth, intrinsics)
+    scale = estimate_depth_scale(points[0, :, 2], measured[:, 2])
+    points *= scale.scale
+    starts = transform_points(pose, points[0])
+    shift = measured - points[0]
+    with np.errstate(invalid="ignore"):
+        anchored = np.abs(shift[:, 2]) <= MAX_ANCHOR_SHIFT
+    points[:, anchored] += shift[anchored]
+    return LiftedTraces(transform_points(pose, points), starts, measured[:, 2], anchored, scale)
 
 
 def measured_starts(
@@ -71,15 +111,35 @@ def measured_starts(
     Holes are bridged by the nearest reading within ``ANCHOR_WINDOW`` pixels.
     """
     height, width = depth.shape
-    finite = np.isfinite(pixels).all(axis=-1)
-    centre = np.rint(np.where(finite[:, None], pixels, 0.0)).astype(int)
     found = np.full(len(pixels), np.nan)
-    for du, dv in _spiral(ANCHOR_WINDOW):
-        u, v = centre[:, 0] + du, centre[:, 1] + dv
-        inside = finite & (u >= 0) & (u < width) & (v >= 0) & (v < height)
-        value = np.where(inside, depth[np.clip(v, 0, height - 1), np.clip(u, 0, width - 1)], np.nan)
-        found = np.where(np.isnan(found) & (value > 0.0), value, found)
+    with np.errstate(invalid="ignore"):
+        near = (pixels > -ANCHOR_WINDOW - 1.0) & (pixels < np.array([width, height]) + ANCHOR_WINDOW)
+    missing = np.flatnonzero(near.all(axis=-1))
+    centre = np.rint(pixels[missing]).astype(int)
+    for offsets in (_SPIRAL[:1], _SPIRAL[1:]):
+        at = centre[:, None] + offsets
+        inside = ((at >= 0) & (at < [width, height])).all(axis=-1)
+        column, row = np.moveaxis(np.where(inside[..., None], at, 0), -1, 0)
+        values = np.asarray(depth[row, column], dtype=float)
+        usable = inside & (values > 0.0) & np.isfinite(values)
+        first = usable.argmax(axis=1)
+        some = usable.any(axis=1)
+        found[missing[some]] = values[some, first[some]]
+        missing, centre = missing[~some], centre[~some]
     return intrinsics.back_project(pixels, found)
+
+
+def back_projection_error(traces: TraceGrid, intrinsics: CameraIntrinsics) -> float:
+    """Median distance [px] between the traces' pixels and where ``intrinsics`` see their points; inf without any.
+
+    Zero for traces made with these intrinsics, whatever their depth scale: large means a network, or a resizing of the
+    image, that assumed another camera.
+    """
+    points = traces.points_in_camera[traces.valid].astype(float)
+    pixels = traces.pixels[traces.valid].astype(float)
+    off = np.linalg.norm(intrinsics.project(points) - pixels, axis=-1)
+    off = off[np.isfinite(off)]
+    return float(np.median(off)) if off.size else float("inf")
 
 
 def check_rigid(pose: FloatArray, tolerance: float = 1e-3) -> None:
@@ -94,9 +154,3 @@ def check_rigid(pose: FloatArray, tolerance: float = 1e-3) -> None:
         raise LiftingError(
             f"the camera pose's rotation is not orthonormal (off by {error:.2g}); check the calibration file"
         )
-
-
-def _spiral(radius: int) -> list[tuple[int, int]]:
-    """Pixel offsets within ``radius``, nearest first."""
-    offsets = [(du, dv) for dv in range(-radius, radius + 1) for du in range(-radius, radius + 1)]
-    return sorted(offsets, key=lambda offset: (offset[0] ** 2 + offset[1] ** 2, offset))

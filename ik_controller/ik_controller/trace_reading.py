@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ik_controller.camera_bias import BiasConfig, CameraBias
+from ik_controller.depth_scale import UNKNOWN_SCALE, DepthScale
 from ik_controller.follower_interface import FollowerInput
 from ik_controller.grasping import EventConfig, EventKind, GraspEvent, find_event
 from ik_controller.hand_motion import HandMotion, estimate_hand_motion
@@ -59,6 +60,7 @@ class TraceReading:
         table: Height of the table below the path's lowest point [m].
         tcp_in_base: (4, 4) pose of the tool centre point at the image's stamp.
         thing: What the depth image shows at the place of a predicted grasp; None where nothing stands there.
+        depth_scale: Of the predicted depth against the sensor.
     """
 
     hand: HandPoints
@@ -67,6 +69,7 @@ class TraceReading:
     table: float
     tcp_in_base: FloatArray
     thing: ObjectSurface | None = None
+    depth_scale: DepthScale = UNKNOWN_SCALE
 
 
 class TraceReader:
@@ -103,7 +106,8 @@ class TraceReader:
             boxes = self._robot.hand.boxes(finger_width)
             self._bias.observe(inputs.depth_m, inputs.intrinsics, inputs.camera_in_base, hand_in_base, boxes)
         camera_in_base = self._bias.corrected(inputs.camera_in_base)
-        points = lift_traces(inputs.traces, camera_in_base, inputs.depth_m, inputs.intrinsics)
+        lifted = lift_traces(inputs.traces, camera_in_base, inputs.depth_m, inputs.intrinsics)
+        points = lifted.points_in_base
         tcp_in_base = self._robot.tcp_in_base(inputs.joints_at_trace)
         hand = find_hand_points(points[0], hand_in_base, self._robot.hand, finger_width)
         motion = estimate_hand_motion(points[:, hand.mask], tcp_in_base)
@@ -117,7 +121,7 @@ class TraceReader:
         thing = None
         if event is not None and event.kind is EventKind.GRASP:
             thing = self.surroundings(inputs, motion.positions[event.step], finger_width, holding).thing
-        return TraceReading(hand, motion, event, self._table, tcp_in_base, thing)
+        return TraceReading(hand, motion, event, self._table, tcp_in_base, thing, lifted.scale)
 
     def surroundings(
         self, inputs: FollowerInput, place: FloatArray, finger_width: float, holding: bool

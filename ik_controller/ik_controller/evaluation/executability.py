@@ -84,7 +84,8 @@ class MotionProbe:
         width = float(window.joints.widths_at(np.array([frame.time_s]))[0])
         width = robot.hand.max_width if np.isnan(width) else width
         tcp = robot.tcp_in_base(joints)
-        points = lift_traces(traces, self._camera.in_base, frame.depth_m, self._camera.intrinsics)
+        lifted = lift_traces(traces, self._camera.in_base, frame.depth_m, self._camera.intrinsics)
+        points = lifted.points_in_base
         hand = find_hand_points(points[0], robot.hand_in_base(joints), robot.hand, width)
         motion = estimate_hand_motion(points[:, hand.mask], tcp)
         positions = config.workspace.clamp_from(tcp[:3, 3], motion.positions)

@@ -196,7 +196,8 @@ class FollowerMarkersNode(Node):
             camera = self._transforms.lookup_transform(
                 self._settings.base_frame, cloud.header.frame_id, Time()
             )
-            points = lift_traces(decode_trace_grid(cloud), decode_transform(camera.transform))
+            lifted = lift_traces(decode_trace_grid(cloud), decode_transform(camera.transform))
+            points = lifted.points_in_base
         except (TransformException, MessageError, LiftingError) as error:
             self.get_logger().warning(f"hand traces: {error}", throttle_duration_sec=5.0)
             return None

@@ -8,7 +8,6 @@ from trace_scenes import INTRINSICS, BlockOnTable, camera_in_base
 from ik_controller.camera_bias import BiasConfig, CameraBias
 from ik_controller.hand_orientation import hand_rotations, heading
 from ik_controller.inverse_kinematics import IkConfig, solve_path, solve_pose
-from ik_controller.lifting import LiftingError, lift_traces, measured_starts
 from ik_controller.robot_model import RobotModel
 from ik_controller.surface_height import (
     SurfaceConfig,
@@ -19,7 +18,6 @@ from ik_controller.surface_height import (
     table_height,
     without_hand,
 )
-from tracegen_model.trace_grid import TraceGrid
 
 ROBOT = RobotModel.fr3()
 CONFIG = SurfaceConfig()
@@ -103,31 +101,6 @@ def test_a_right_calibration_is_left_alone() -> None:
     hand = ROBOT.hand_in_base(scene.joints)
     bias.observe(scene.depth(), INTRINSICS, camera_in_base(), hand, ROBOT.hand.boxes(scene.width))
     np.testing.assert_array_equal(bias.corrected(camera_in_base()), camera_in_base())
-
-
-def test_traces_start_on_the_measured_surface() -> None:
-    scene = BlockOnTable(ROBOT, np.array([0.50, 0.0, 0.15]))
-    traces = scene.traces(np.linspace(scene.tcp, scene.tcp - [0.0, 0.0, 0.1], 9))
-    # A network whose depth is 2 cm off everywhere.
-    off = TraceGrid(traces.points_in_camera + np.array([0.0, 0.0, 0.02], np.float32), traces.pixels)
-    lifted = lift_traces(off, camera_in_base(), scene.depth(), INTRINSICS)
-    exact = lift_traces(traces, camera_in_base())
-    np.testing.assert_allclose(lifted[0], exact[0], atol=2e-3)
-
-
-def test_invalid_points_stay_invalid_and_holes_are_bridged() -> None:
-    depth = np.ones((240, 320), np.float32)
-    depth[100, 100] = 0.0
-    depth[50:60, 50:60] = 0.0
-    starts = measured_starts(np.array([[100.0, 100.0], [55.0, 55.0], [np.nan, 0.0]]), depth, INTRINSICS)
-    assert np.isfinite(starts).all(axis=1).tolist() == [True, False, False]
-
-
-def test_a_mirrored_camera_pose_is_refused() -> None:
-    scene = BlockOnTable(ROBOT, np.array([0.50, 0.0, 0.15]))
-    traces = scene.traces(np.linspace(scene.tcp, scene.tcp, 3))
-    with pytest.raises(LiftingError, match="orthonormal"):
-        lift_traces(traces, np.diag([1.0, 1.0, -1.0, 1.0]))
 
 
 def test_rectangular_limits_reach_every_place_on_the_table() -> None:
