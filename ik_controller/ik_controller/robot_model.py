@@ -1,101 +1,84 @@
-"""The robot as data: kinematics from a URDF, limits from a file, hand shape from a file."""
+"""The robot as data: kinematics from a URDF, limits from a file, shapes and frames from a description."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pinocchio as pin
-import yaml
 from numpy.typing import ArrayLike, NDArray
 
+from ik_controller.collision_model import CollisionModel
+from ik_controller.hand_geometry import HandGeometry
 from ik_controller.joint_limits import JointLimits
-from ik_controller.resources import resource_path
+from ik_controller.robot_description import RobotDescription, RobotModelError
+
+__all__ = ["HandGeometry", "RobotModel", "RobotModelError"]
 
 FloatArray = NDArray[np.float64]
 
-TCP_FRAME = "fr3_hand_tcp"
-HAND_FRAME = "fr3_hand"
-
-
-class RobotModelError(ValueError):
-    """URDF, limits and hand geometry do not describe one robot."""
-
-
-@dataclass(frozen=True)
-class HandGeometry:
-    """A two-finger hand as boxes in the hand's frame (z towards the fingertips, fingers move along y).
-
-    Attributes:
-        palm: (P, 2, 3) min and max corners [m].
-        finger: (F, 2, 3) boxes of the finger on the +y side at opening 0 [m]; the other one is its mirror.
-        tcp_offset: Distance of the tool centre point along z [m].
-        max_width: Largest opening between the fingertips [m].
-    """
-
-    palm: FloatArray
-    finger: FloatArray
-    tcp_offset: float
-    max_width: float
-
-    @classmethod
-    def load(cls, path: str | Path) -> HandGeometry:
-        """Read a hand geometry file (see ``urdf/hand_geometry.yaml``)."""
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        return cls(
-            palm=_boxes(content["palm"]),
-            finger=_boxes(content["finger"]),
-            tcp_offset=float(content["tcp_offset"]),
-            max_width=float(content["max_width"]),
-        )
-
-    def boxes(self, width: float) -> FloatArray:
-        """(P + 2F, 2, 3) all boxes [m] when the fingers are ``width`` [m] apart; palm first."""
-        shift = np.array([0.0, width / 2, 0.0])
-        left = self.finger + shift
-        right = left.copy()
-        right[:, 0, 1], right[:, 1, 1] = -left[:, 1, 1], -left[:, 0, 1]
-        return np.concatenate([self.palm, left, right])
+TCP_AGREEMENT = 1e-4
+"""The URDF's tool centre point and the hand geometry's may differ by so much [m]."""
 
 
 class RobotModel:
-    """Kinematics of the arm, its limits and the shape of its hand.
+    """Kinematics of an arm, its limits and its shape. Not for several threads at once.
 
     Attributes:
+        name: Of the robot.
         limits: The joint limits in force.
         hand: Shape of the hand.
+        posture: (J,) joint positions at which the arm is at ease [rad].
         joint_names: The arm's joints, in the order of every joint array here.
+        collision: Distances of the arm to itself and to the table.
     """
 
-    def __init__(self, urdf: str | Path, limits: JointLimits, hand: HandGeometry) -> None:
-        full = pin.buildModelFromUrdf(str(urdf))
+    def __init__(self, description: RobotDescription, limits: JointLimits) -> None:
+        full = pin.buildModelFromUrdf(str(description.urdf))
         missing = [name for name in limits.joint_names if not full.existJointName(name)]
         if missing:
-            raise RobotModelError(f"limits '{limits.name}' name joints {missing} that {urdf} does not have")
+            raise RobotModelError(
+                f"limits '{limits.name}' name joints {missing} that {description.urdf} does not have"
+            )
         locked = [
             index for index, name in enumerate(full.names) if index > 0 and name not in limits.joint_names
         ]
         self._model = pin.buildReducedModel(full, locked, pin.neutral(full))
-        self._data = self._model.createData()
         self.joint_names: tuple[str, ...] = tuple(self._model.names)[1:]
         if self.joint_names != limits.joint_names:
             raise RobotModelError(
-                f"{urdf} orders the joints {self.joint_names}, the limits {limits.joint_names}"
+                f"{description.urdf} orders the joints {self.joint_names}, the limits {limits.joint_names}"
             )
+        if self._model.nq != len(self.joint_names) or description.posture.shape != (self._model.nq,):
+            raise RobotModelError(
+                f"robot '{description.name}' has {len(self.joint_names)} joints of {self._model.nq} coordinates and a "
+                f"posture of {description.posture.size}; each joint needs one"
+            )
+        self._take_as_base(description.base_frame)
+        self.name = description.name
         self.limits = limits
-        self.hand = hand
-        self._tcp = self._frame(TCP_FRAME)
-        self._hand = self._frame(HAND_FRAME)
+        self.hand = HandGeometry.load(description.hand)
+        self.posture: FloatArray = description.posture
+        self._hand = self._frame(description.hand_frame)
+        self._tcp = self._tcp_frame(description)
+        self._data = self._model.createData()
+        self.collision = CollisionModel(self._model, description.collision, self.hand, description.hand_frame)
+
+    @classmethod
+    def load(cls, description: str | Path, limits: str | Path | None = None) -> RobotModel:
+        """The robot of a description: the path of its file, or the name of a shipped one such as ``fr3``.
+
+        Args:
+            description: See ``robot_description``.
+            limits: Name of a shipped set of joint limits, or the path of a file; None for the description's.
+        """
+        content = RobotDescription.load(description)
+        return cls(content, JointLimits.load(content.limits if limits is None else limits))
 
     @classmethod
     def fr3(cls, limits: str | Path = "fr3_rectangular") -> RobotModel:
         """Franka Research 3 with Franka Hand; ``limits`` is the name of a shipped set or the path of a file."""
-        return cls(
-            resource_path("fr3.urdf"),
-            JointLimits.load(limits),
-            HandGeometry.load(resource_path("hand_geometry.yaml")),
-        )
+        return cls.load("fr3", limits)
 
     @property
     def joint_count(self) -> int:
@@ -118,6 +101,16 @@ class RobotModel:
         placement = self._data.oMf[self._tcp]
         return placement.translation, placement.rotation, jacobian
 
+    def condition_number(self, joints: ArrayLike) -> float:
+        """Largest over smallest singular value of the Jacobian at ``joints`` (J,) [rad], metres beside radians.
+
+        The measure of MoveIt Servo, whose thresholds (17 to slow down, 30 to stop) are meant for it; inf where the
+        arm is singular.
+        """
+        _, _, jacobian = self.tcp_and_jacobian(np.asarray(joints, dtype=float))
+        values = np.linalg.svd(jacobian, compute_uv=False)
+        return float(values[0] / values[-1]) if values[-1] > 0.0 else float("inf")
+
     def _pose(self, joints: ArrayLike, frame: int) -> FloatArray:
         q = np.asarray(joints, dtype=float)
         if q.shape != (self.joint_count,):
@@ -130,6 +123,35 @@ class RobotModel:
             raise RobotModelError(f"the URDF has no frame '{name}'")
         return int(self._model.getFrameId(name))
 
+    def _take_as_base(self, name: str) -> None:
+        """Express the whole model in the frame ``name``, which must not move."""
+        base = self._model.frames[self._frame(name)]
+        if base.parentJoint != 0:
+            raise RobotModelError(
+                f"base frame '{name}' moves with joint {self._model.names[base.parentJoint]}"
+            )
+        to_base = base.placement.inverse()
+        for joint, parent in enumerate(self._model.parents):
+            if joint > 0 and parent == 0:
+                self._model.jointPlacements[joint] = to_base * self._model.jointPlacements[joint]
+        for frame in self._model.frames:
+            if frame.parentJoint == 0:
+                frame.placement = to_base * frame.placement
 
-def _boxes(entries: list[dict[str, list[float]]]) -> FloatArray:
-    return np.array([[entry["min"], entry["max"]] for entry in entries], dtype=float)
+    def _tcp_frame(self, description: RobotDescription) -> int:
+        hand = self._model.frames[self._hand]
+        offset = np.array([0.0, 0.0, self.hand.tcp_offset])
+        placement = hand.placement * pin.SE3(np.eye(3), offset)
+        if description.tcp_frame is None:
+            name = f"{description.hand_frame}_tool_centre_point"
+            frame = pin.Frame(name, hand.parentJoint, self._hand, placement, pin.FrameType.OP_FRAME)
+            return int(self._model.addFrame(frame))
+        index = self._frame(description.tcp_frame)
+        tcp = self._model.frames[index]
+        apart = np.abs(tcp.placement.translation - placement.translation).max()
+        if tcp.parentJoint != hand.parentJoint or apart > TCP_AGREEMENT:
+            raise RobotModelError(
+                f"frame '{description.tcp_frame}' is not where the hand's geometry puts the tool centre point, "
+                f"{self.hand.tcp_offset} m along the z axis of '{description.hand_frame}'"
+            )
+        return index

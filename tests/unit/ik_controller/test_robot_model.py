@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from ik_controller.joint_limits import JointLimits
 from ik_controller.resources import ResourceError, resource_path
-from ik_controller.robot_model import HandGeometry, RobotModel, RobotModelError
+from ik_controller.robot_description import RobotDescription
+from ik_controller.robot_model import RobotModel, RobotModelError
 
 
 def test_tcp_agrees_with_the_simulator_within_a_tenth_of_a_millimetre() -> None:
@@ -48,9 +50,8 @@ def test_fingers_stay_out_of_the_arm_model() -> None:
 def test_limits_of_another_robot_are_refused() -> None:
     limits = JointLimits.load("fr3_rectangular")
     other = JointLimits("other", ("a", "b"), np.full(2, -1.0), np.ones(2), np.ones(2), np.ones(2), np.ones(2))
-    hand = HandGeometry.load(resource_path("hand_geometry.yaml"))
     with pytest.raises(RobotModelError, match="does not have"):
-        RobotModel(resource_path("fr3.urdf"), other, hand)
+        RobotModel(RobotDescription.load("fr3"), other)
     assert limits.count == 7
 
 
@@ -65,3 +66,73 @@ def test_fingers_move_apart_symmetrically() -> None:
     left, right = np.split(boxes, 2)
     np.testing.assert_allclose(left[:, 0, 1], -right[:, 1, 1])
     assert left[:, 0, 1].min() == pytest.approx(0.03)
+
+
+def changed_description(folder: Path, **changes: object) -> Path:
+    """The FR3's description with some fields changed, as a file of its own."""
+    original = resource_path("robots/fr3.yaml")
+    content = yaml.safe_load(original.read_text())
+    content["urdf"] = str(resource_path("fr3.urdf"))
+    content["hand"] = str(resource_path("hand_geometry.yaml"))
+    path = folder / "robot.yaml"
+    path.write_text(yaml.safe_dump(content | changes))
+    return path
+
+
+def test_a_description_without_tcp_frame_takes_it_from_the_hand(tmp_path: Path) -> None:
+    path = changed_description(tmp_path, frames={"base": "fr3_link0", "hand": "fr3_hand"})
+    robot, joints = RobotModel.load(path), RobotModel.fr3().posture
+    np.testing.assert_allclose(robot.tcp_in_base(joints), RobotModel.fr3().tcp_in_base(joints), atol=1e-12)
+
+
+def test_poses_are_given_in_the_base_frame_wherever_it_stands(tmp_path: Path) -> None:
+    urdf = tmp_path / "raised.urdf"
+    raised = (
+        resource_path("fr3.urdf")
+        .read_text()
+        .replace(
+            '<robot name="fr3">',
+            '<robot name="fr3"><link name="world"/><joint name="stand" type="fixed"><parent link="world"/>'
+            '<child link="fr3_link0"/><origin xyz="0.3 -0.2 0.7" rpy="0.1 0.2 1.3"/></joint>',
+        )
+    )
+    urdf.write_text(raised)
+    robot, fr3 = RobotModel.load(changed_description(tmp_path, urdf=str(urdf))), RobotModel.fr3()
+    joints = fr3.posture
+    np.testing.assert_allclose(robot.tcp_in_base(joints), fr3.tcp_in_base(joints), atol=1e-9)
+    np.testing.assert_allclose(robot.tcp_and_jacobian(joints)[2], fr3.tcp_and_jacobian(joints)[2], atol=1e-9)
+    assert robot.collision.clearance(joints, 0.0).self_m == pytest.approx(
+        fr3.collision.clearance(joints, 0.0).self_m
+    )
+    assert robot.collision.clearance(joints, 0.0).scene_m == pytest.approx(
+        fr3.collision.clearance(joints, 0.0).scene_m
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"posture": [0.0, 1.0]}, "posture"),
+        ({"posture": "upright"}, "garbles"),
+        ({"frames": {"base": "fr3_link0"}}, "'hand'"),
+        ({"frames": {"base": "fr3_link3", "hand": "fr3_hand"}}, "moves with joint fr3_joint3"),
+        ({"frames": {"base": "fr3_link0", "hand": "fr3_fist"}}, "no frame 'fr3_fist'"),
+        ({"frames": {"base": "fr3_link0", "hand": "fr3_link8", "tcp": "fr3_link7"}}, "tool centre point"),
+        ({"urdf": "elsewhere.urdf"}, "not there"),
+        ({"urdf": "package://nobody/knows.urdf"}, "knows.urdf"),
+        ({"collision": {"capsules": {}, "apart": [], "mounting": ["fr3_link0"]}}, "fr3_link0"),
+    ],
+)
+def test_what_a_description_lacks_is_named(
+    tmp_path: Path, changes: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises((RobotModelError, ResourceError), match=complaint):
+        RobotModel.load(changed_description(tmp_path, **changes))
+
+
+def test_condition_number_grows_without_bound_towards_the_stretched_arm() -> None:
+    robot = RobotModel.fr3("fr3_full")
+    at_ease = robot.condition_number(robot.posture)
+    assert 5.0 < at_ease < 17.0
+    stretched = np.array([0.0, 0.0, 0.0, -1e-6, 0.0, 2.0, 0.0])
+    assert robot.condition_number(stretched) > 1e3
