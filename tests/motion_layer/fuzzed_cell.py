@@ -1,0 +1,560 @@
+"""A follower, an executor at 1 kHz and an arm that obeys it, fed with one stimulus after the other.
+
+The arm is where its executor tells it to be, unless somebody pushes it; the driver begins a motion from rest where the
+arm stands, as that of the FR3 does. Every command of every millisecond is kept for the checker.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from tests.motion_layer.command_checker import PERIOD_S, QUANTITIES, Bounds, judge
+from tests.motion_layer.trace_grid_fuzzer import IMAGES, GridFault, View, camera_looking_at, make_grid
+
+from ik_controller.follower import FollowerConfig, FollowerInput, FollowerOutput, TraceFollower
+from ik_controller.robot_model import RobotModel
+from ik_controller.trajectory_executor import (
+    CommandError,
+    JointRange,
+    TrajectoryCommand,
+    TrajectoryExecutor,
+)
+from tracegen_model.camera import CameraIntrinsics
+
+FloatArray = NDArray[np.float64]
+
+TICK_PERIOD_S = 0.05
+"""Time between two updates without traces where traces fail to come [s]."""
+
+DRIVER_TOLERANCE_RAD = 0.1
+"""The driver gives up on an arm that is farther from its setpoint [rad] ..."""
+
+DRIVER_RECOVERY_S = 0.4
+"""... and takes commands again after this [s]."""
+
+FINGER_SPEED = 0.1
+"""[m/s]."""
+
+OPEN_M = 0.08
+BLOCK_M = 0.04
+
+LONGEST_STOP_S = 30.0
+"""A motion that has not come to rest by then does not come to rest [s]."""
+
+
+class StampFault(StrEnum):
+    """What is wrong with a stamp."""
+
+    FRESH = "fresh"
+    DUPLICATE = "the one before again"
+    REVERSED = "before the one before"
+    OLD = "seconds old"
+    FUTURE = "in the future"
+    MISSING = "missing"
+    NAN = "NaN"
+    INFINITE = "infinite"
+
+
+class InputFault(StrEnum):
+    """What is wrong beside traces and stamp."""
+
+    NONE = "none"
+    NO_CAMERA = "no camera pose"
+    SKEWED_CAMERA = "camera pose not rigid"
+    NAN_CAMERA = "camera pose NaN"
+    FLAT_CAMERA = "camera pose of another shape"
+    OTHER_CAMERA = "camera pose off"
+    NO_INTRINSICS = "no intrinsics"
+    OTHER_INTRINSICS = "intrinsics of another image"
+    NO_DEPTH = "no depth"
+    EMPTY_DEPTH = "depth without readings"
+    NAN_DEPTH = "depth NaN"
+    NOISY_DEPTH = "depth noise and holes"
+    ODD_DEPTH = "depth of another shape"
+    NEGATIVE_DEPTH = "depth of any number"
+    NO_JOINTS_AT_TRACE = "no joints at the stamp"
+    NAN_JOINTS_AT_TRACE = "NaN joints at the stamp"
+    FEW_JOINTS_AT_TRACE = "too few joints at the stamp"
+    OTHER_JOINTS_AT_TRACE = "other joints at the stamp"
+    NO_JOINTS = "no joint state"
+    NAN_JOINTS = "NaN joint state"
+    FEW_JOINTS = "too few joints"
+    FAR_JOINTS = "joint state beyond all limits"
+    NOISY_JOINTS = "noisy joint state"
+    NO_FINGERS = "no finger width"
+    NAN_FINGERS = "NaN finger width"
+    BUSY_GRIPPER = "gripper busy"
+
+
+class Act(StrEnum):
+    """What somebody does between two updates."""
+
+    NONE = "none"
+    DISABLE = "disable"
+    ENABLE = "enable"
+    STOP = "stop"
+    NEW_TASK = "new task"
+    NO_TASK = "task taken back"
+    CLOCK_RESET = "clock and simulation reset"
+    PUSH = "arm pushed"
+    MOVE_BLOCK = "block moved"
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """One set of inputs for the follower, and what happens before it.
+
+    Attributes:
+        wait_s: Time since the stimulus before [s].
+        age_s: Age of the image then [s].
+        transport_s: Time that the command takes to the arm [s].
+        magnitude: How strong faults are, 0 to 1.
+        seed: Of all that is left to chance.
+        ticks: Updates without traces come in between, as the node's watchdog makes them.
+        grid: What is wrong with the traces; None for an update without traces.
+        stamp: What is wrong with their stamp.
+        inputs: What is wrong beside.
+        act: What somebody does before.
+    """
+
+    wait_s: float
+    age_s: float
+    transport_s: float
+    magnitude: float
+    seed: int
+    ticks: bool
+    grid: GridFault | None
+    stamp: StampFault
+    inputs: InputFault
+    act: Act
+
+
+@dataclass
+class EpisodeReport:
+    """What came of an episode.
+
+    Attributes:
+        grids: Trace grids given.
+        updates: Calls of the core.
+        commands: Commands judged, one a millisecond.
+        trajectories: Trajectories sent.
+        exceptions: Tracebacks.
+        breaches: Commands outside the limits, in words.
+        refused: Other trajectories that the executor refused, in words.
+        refused_out_of_step: Trajectories refused where the follower could not know how the arm moves: a command had
+            come late, or somebody had pushed the arm.
+        unending: Motions that did not come to rest.
+        used: Largest share of each bound that was used.
+        moving_s: Time during which the arm moved [s]; ``total_s`` all of it.
+        faults: How often each fault was done.
+        states: How often the follower said each state.
+        reasons: How often each reason was given, numbers left out.
+    """
+
+    grids: int = 0
+    updates: int = 0
+    commands: int = 0
+    trajectories: int = 0
+    exceptions: list[str] = field(default_factory=list)
+    breaches: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    refused_out_of_step: int = 0
+    unending: list[str] = field(default_factory=list)
+    used: dict[str, float] = field(default_factory=lambda: dict.fromkeys(QUANTITIES, 0.0))
+    moving_s: float = 0.0
+    total_s: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def failures(self) -> list[str]:
+        """Everything that must not happen, in words."""
+        return [
+            *(f"EXCEPTION {text}" for text in self.exceptions),
+            *(f"VIOLATION {text}" for text in self.breaches),
+            *(f"REFUSED {text}" for text in self.refused),
+            *(f"NO REST {text}" for text in self.unending),
+        ]
+
+    def add(self, other: EpisodeReport) -> None:
+        """Take in another episode's figures."""
+        for name in ("grids", "updates", "commands", "trajectories", "refused_out_of_step"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("exceptions", "breaches", "refused", "unending"):
+            getattr(self, name).extend(getattr(other, name))
+        for name in ("faults", "states", "reasons"):
+            getattr(self, name).update(getattr(other, name))
+        self.moving_s += other.moving_s
+        self.total_s += other.total_s
+        self.used = {name: max(share, other.used[name]) for name, share in self.used.items()}
+
+
+class FuzzedCell:
+    """Runs one episode.
+
+    Args:
+        robot: The arm.
+        bounds: Its limits, as the checker reads them.
+        start: (J,) joints to begin at [rad].
+        seed: Of camera, image size and block.
+        config: Of the follower.
+    """
+
+    def __init__(
+        self,
+        robot: RobotModel,
+        bounds: Bounds,
+        start: FloatArray,
+        seed: int,
+        config: FollowerConfig | None = None,
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self.robot = robot
+        self.report = EpisodeReport()
+        self._bounds = bounds
+        self._home = start
+        self._follower = TraceFollower(robot, config)
+        self._follower.set_task("put the red block in the green zone")
+        self._executor = TrajectoryExecutor(JointRange.of(robot.limits), robot.limits)
+        position = np.array([rng.uniform(0.7, 1.3), rng.uniform(-0.6, 0.8), rng.uniform(0.4, 0.9)])
+        self._camera_in_base = camera_looking_at(position, np.array([0.47, 0.0, 0.15]))
+        width, height = IMAGES[int(rng.integers(len(IMAGES)))]
+        fx = width * rng.uniform(0.7, 1.1)
+        self._intrinsics = CameraIntrinsics(
+            fx, fx * rng.uniform(0.8, 1.25), (width - 1) / 2, (height - 1) / 2, width, height
+        )
+        self._block = np.array([rng.uniform(0.35, 0.65), rng.uniform(-0.25, 0.25), 0.02])
+        self._last_stamp_s = 0.0
+        self._stimulus = 0
+        self._begin(1.0, start)
+
+    def _begin(self, at_s: float, position: FloatArray) -> None:
+        """Stand at ``position``, at a time that nothing was commanded at yet."""
+        self._tick = round(at_s / PERIOD_S)
+        self._executor.reset(self.now_s, position)
+        self._stream = [np.array(position)]
+        self._stream_began = self._tick
+        self._setpoint, self._velocity = np.array(position), np.zeros_like(position)
+        self._pushed = np.zeros_like(position)
+        self._pushed_until = self._deaf_until = self._tick
+        self._width, self._width_wanted, self._closes_on = OPEN_M, OPEN_M, 0.0
+        self._under_way: list[tuple[int, FollowerOutput]] = []
+        self._in_step, self._late_until = True, self._tick
+
+    @property
+    def now_s(self) -> float:
+        """Time on the clock of the stamps [s]."""
+        return self._tick * PERIOD_S
+
+    @property
+    def measured(self) -> FloatArray:
+        """(J,) where the arm is [rad]."""
+        return self._setpoint + self._pushed
+
+    def run(self, stimuli: list[Stimulus]) -> EpisodeReport:
+        """Give all ``stimuli``, wait for rest, and judge every command."""
+        for stimulus in stimuli:
+            self._stimulus += 1
+            self._give(stimulus)
+        self._come_to_rest()
+        self._judge()
+        return self.report
+
+    # --- what happens -----------------------------------------------------------------------------------------
+
+    def _give(self, stimulus: Stimulus) -> None:
+        rng = np.random.default_rng(stimulus.seed)
+        self._wait(stimulus, rng)
+        self._act(stimulus, rng)
+        inputs = self._inputs(stimulus, rng)
+        self.report.faults.update(
+            [f"grid: {stimulus.grid}", f"stamp: {stimulus.stamp}", f"inputs: {stimulus.inputs}"]
+            if stimulus.grid is not None
+            else [f"inputs: {stimulus.inputs}"]
+        )
+        if stimulus.act is not Act.NONE:
+            self.report.faults[f"act: {stimulus.act}"] += 1
+        self.report.grids += stimulus.grid is not None
+        self._update(inputs, stimulus.transport_s)
+
+    def _wait(self, stimulus: Stimulus, rng: np.random.Generator) -> None:
+        end = self._tick + max(1, round(stimulus.wait_s / PERIOD_S))
+        period = round(TICK_PERIOD_S / PERIOD_S)
+        if stimulus.ticks:
+            first = self._tick + int(rng.integers(period, 2 * period))
+            for tick in range(first, end, period):
+                self._advance(tick)
+                self._update(self._sound_inputs(), stimulus.transport_s)
+        self._advance(end)
+
+    def _act(self, stimulus: Stimulus, rng: np.random.Generator) -> None:
+        act, follower = stimulus.act, self._follower
+        if act is Act.DISABLE:
+            follower.enable(False)
+        elif act is Act.ENABLE:
+            follower.enable(True)
+        elif act is Act.STOP:
+            follower.stop("a person")
+        elif act is Act.NEW_TASK:
+            follower.set_task(f"task {stimulus.seed}")
+        elif act is Act.NO_TASK:
+            follower.set_task("")
+        elif act is Act.MOVE_BLOCK:
+            self._block = np.array([*rng.uniform([0.3, -0.3], [0.7, 0.3]), 0.02])
+        elif act is Act.CLOCK_RESET:
+            self._judge()
+            self._begin(0.01 + stimulus.magnitude * 0.5 * self.now_s, self._home)
+            self._last_stamp_s = 0.0
+        elif act is Act.PUSH:
+            self._push(stimulus.magnitude, rng)
+
+    def _push(self, magnitude: float, rng: np.random.Generator) -> None:
+        self._in_step = False
+        limits = self.robot.limits
+        pushed = rng.normal(0.0, 0.5 * magnitude, self.robot.joint_count)
+        pushed[rng.random(len(pushed)) < 0.5] = 0.0
+        self._pushed = limits.clip(self._setpoint + pushed, 0.01) - self._setpoint
+        self._pushed_until = self._tick + int(rng.integers(50, 3000))
+        if np.abs(self._pushed).max() > DRIVER_TOLERANCE_RAD and self.now_s < self._executor.end_s:
+            # The driver gives up on the motion and begins anew where the arm is.
+            self._restart(self.measured)
+            self._deaf_until = self._tick + round(DRIVER_RECOVERY_S / PERIOD_S)
+
+    def _restart(self, position: FloatArray) -> None:
+        """The arm's controller begins anew at ``position``: a stream of its own, from rest."""
+        self._judge()
+        self._in_step = False
+        self._executor.reset(self.now_s, position)
+        self._stream, self._stream_began = [np.array(position)], self._tick
+        self._setpoint, self._velocity = np.array(position), np.zeros_like(position)
+        self._pushed = np.zeros_like(position)
+        self._pushed_until = self._tick
+
+    # --- the follower -----------------------------------------------------------------------------------------
+
+    def _update(self, inputs: FollowerInput, transport_s: float) -> None:
+        self.report.updates += 1
+        try:
+            output = self._follower.update(inputs)
+        except Exception:
+            where = "".join(traceback.format_exc(limit=-3)).strip()
+            self.report.exceptions.append(f"stimulus {self._stimulus}: {where}")
+            return
+        self.report.states[str(output.state)] += 1
+        self.report.reasons[f"{output.state}: {without_numbers(output.reason)}"] += 1
+        if output.gripper is not None:
+            self._width_wanted = output.gripper.width
+            near = np.linalg.norm(self.robot.tcp_in_base(self.measured)[:3, 3] - self._block) < 0.03
+            self._closes_on = BLOCK_M if near else 0.0
+        if output.trajectory is not None:
+            self.report.trajectories += 1
+            if self.now_s + transport_s > output.start_s:
+                self._in_step = False
+                self._late_until = self._tick + round(transport_s / PERIOD_S)
+            self._under_way.append((self._tick + round(transport_s / PERIOD_S), output))
+            self._under_way.sort(key=lambda entry: entry[0])
+
+    def _sound_inputs(self) -> FollowerInput:
+        return FollowerInput(
+            now_s=self.now_s,
+            trace_stamp_s=None,
+            traces=None,
+            camera_in_base=self._camera_in_base,
+            intrinsics=self._intrinsics,
+            depth_m=None,
+            joints_at_trace=None,
+            joint_state_now=(self.measured, self._velocity.copy()),
+            finger_width_m=self._width,
+            gripper_busy=False,
+        )
+
+    def _inputs(self, stimulus: Stimulus, rng: np.random.Generator) -> FollowerInput:
+        inputs = self._sound_inputs()
+        if stimulus.grid is not None:
+            stamp_s = max(self.now_s - stimulus.age_s, 0.0)
+            at_stamp = self._setpoint_at(stamp_s) + self._pushed
+            hand = self.robot.hand_in_base(at_stamp)
+            view = View(
+                self._camera_in_base,
+                self._intrinsics,
+                hand,
+                self.robot.hand.boxes(self._width),
+                self.robot.tcp_in_base(at_stamp)[:3, 3],
+                self._block,
+            )
+            depth = view.depth()
+            inputs = replace(
+                inputs,
+                traces=make_grid(view, depth, stimulus.grid, stimulus.magnitude, rng),
+                depth_m=depth,
+                joints_at_trace=at_stamp,
+                trace_stamp_s=self._stamp(stimulus, stamp_s),
+            )
+            self._last_stamp_s = stamp_s
+        return _with_input_fault(inputs, stimulus, rng)
+
+    def _stamp(self, stimulus: Stimulus, stamp_s: float) -> float | None:
+        much = 5.0 * stimulus.magnitude
+        return {
+            StampFault.FRESH: stamp_s,
+            StampFault.DUPLICATE: self._last_stamp_s,
+            StampFault.REVERSED: self._last_stamp_s - much,
+            StampFault.OLD: stamp_s - much,
+            StampFault.FUTURE: self.now_s + much,
+            StampFault.MISSING: None,
+            StampFault.NAN: float("nan"),
+            StampFault.INFINITE: float("inf") if stimulus.seed % 2 else float("-inf"),
+        }[stimulus.stamp]
+
+    def _setpoint_at(self, time_s: float) -> FloatArray:
+        index = round(time_s / PERIOD_S) - self._stream_began
+        return self._stream[min(max(index, 0), len(self._stream) - 1)]
+
+    # --- the arm ----------------------------------------------------------------------------------------------
+
+    def _advance(self, end: int) -> None:
+        while self._tick < end:
+            self._tick += 1
+            while self._under_way and self._under_way[0][0] <= self._tick:
+                self._submit(self._under_way.pop(0)[1])
+            if self._tick >= self._pushed_until:
+                self._pushed[:] = 0.0
+            self._step()
+
+    def _step(self) -> None:
+        now_s = self.now_s
+        change = self._width_wanted - self._width
+        self._width += float(np.clip(change, -FINGER_SPEED * PERIOD_S, FINGER_SPEED * PERIOD_S))
+        self._width = max(self._width, self._closes_on if change < 0.0 else 0.0)
+        # A millisecond after its end an executor tells the same for ever.
+        if now_s - PERIOD_S > self._executor.end_s and not self._velocity.any():
+            self._stream.append(self._setpoint)
+            return
+        state = self._executor.setpoint(now_s)
+        self._setpoint, self._velocity = state.position, state.velocity
+        self._stream.append(state.position)
+
+    def _submit(self, output: FollowerOutput) -> None:
+        if self._tick < self._deaf_until:
+            return
+        if self.now_s > self._executor.end_s and self._pushed.any():
+            self._restart(self.measured)
+        assert output.trajectory is not None
+        try:
+            self._executor.submit(TrajectoryCommand.of(output.trajectory, output.start_s), self.now_s)
+        except CommandError as error:
+            if self._in_step:
+                self.report.refused.append(
+                    f"stimulus {self._stimulus}: {output.state}, {output.reason}: {error}"
+                )
+            else:
+                self.report.refused_out_of_step += 1
+            return
+        known = self._tick >= max(self._late_until, self._pushed_until)
+        self._in_step = self._in_step or known
+
+    def _come_to_rest(self) -> None:
+        """Nothing more comes: what was sent last has to end at rest by itself."""
+        if self._under_way:
+            self._advance(self._under_way[-1][0] + 1)
+        left_s = self._executor.end_s - self.now_s
+        if left_s > LONGEST_STOP_S:
+            self.report.unending.append(f"{left_s:.1f} s of motion left after the last input")
+        self._advance(self._tick + max(0, round(min(left_s, LONGEST_STOP_S) / PERIOD_S)) + 3)
+
+    def _judge(self) -> None:
+        """Judge the stream so far."""
+        stream = np.array(self._stream)
+        found = judge(stream, self._bounds)
+        self.report.breaches += [
+            f"stimulus {self._stimulus}, stream from {self._stream_began * PERIOD_S:.3f} s: {breach}"
+            for breach in found.breaches
+        ]
+        for name, share in found.used.items():
+            self.report.used[name] = max(self.report.used[name], share)
+        self.report.commands += len(stream)
+        self.report.total_s += len(stream) * PERIOD_S
+        self.report.moving_s += float(np.diff(stream, axis=0).any(axis=1).sum()) * PERIOD_S
+
+
+def _with_input_fault(inputs: FollowerInput, stimulus: Stimulus, rng: np.random.Generator) -> FollowerInput:
+    """``inputs`` with what ``stimulus`` does to all but traces and stamp."""
+    fault, much = stimulus.inputs, stimulus.magnitude
+    camera, joints = np.array(inputs.camera_in_base), inputs.joint_state_now
+    assert joints is not None
+    position, velocity = joints
+    depth = np.zeros((4, 4), np.float32) if inputs.depth_m is None else inputs.depth_m
+    there = position if inputs.joints_at_trace is None else inputs.joints_at_trace
+    changed: dict[str, object]
+    match fault:
+        case InputFault.NONE:
+            changed = {}
+        case InputFault.NO_CAMERA:
+            changed = {"camera_in_base": None}
+        case InputFault.SKEWED_CAMERA:
+            changed = {"camera_in_base": camera * rng.uniform(0.5, 1.5, (4, 4))}
+        case InputFault.NAN_CAMERA:
+            changed = {"camera_in_base": np.full((4, 4), np.nan)}
+        case InputFault.FLAT_CAMERA:
+            changed = {"camera_in_base": camera[:3]}
+        case InputFault.OTHER_CAMERA:
+            camera[:3, 3] += rng.normal(0.0, 0.2 * much, 3)
+            changed = {"camera_in_base": camera}
+        case InputFault.NO_INTRINSICS:
+            changed = {"intrinsics": None}
+        case InputFault.OTHER_INTRINSICS:
+            changed = {"intrinsics": CameraIntrinsics(*rng.uniform(10.0, 900.0, 4), 640, 480)}
+        case InputFault.NO_DEPTH:
+            changed = {"depth_m": None}
+        case InputFault.EMPTY_DEPTH:
+            changed = {"depth_m": np.zeros_like(depth)}
+        case InputFault.NAN_DEPTH:
+            changed = {"depth_m": np.where(rng.random(depth.shape) < 0.3 + much, np.nan, depth)}
+        case InputFault.NOISY_DEPTH:
+            noisy = depth + rng.normal(0.0, 0.05 * much, depth.shape)
+            changed = {"depth_m": np.where(rng.random(depth.shape) < 0.5 * much, 0.0, noisy)}
+        case InputFault.ODD_DEPTH:
+            shape = ((3, 5), (0, 0), (1, 1), (7,), (4, 4, 2))[int(rng.integers(5))]
+            changed = {"depth_m": np.ones(shape, np.float32)}
+        case InputFault.NEGATIVE_DEPTH:
+            wild = rng.choice([-1.0, 0.0, 1e-3, 1.0, 1e30, np.inf, -np.inf], depth.shape)
+            changed = {"depth_m": wild.astype(np.float32)}
+        case InputFault.NO_JOINTS_AT_TRACE:
+            changed = {"joints_at_trace": None}
+        case InputFault.NAN_JOINTS_AT_TRACE:
+            changed = {"joints_at_trace": np.full_like(there, np.nan)}
+        case InputFault.FEW_JOINTS_AT_TRACE:
+            changed = {"joints_at_trace": there[:-1]}
+        case InputFault.OTHER_JOINTS_AT_TRACE:
+            changed = {"joints_at_trace": there + rng.normal(0.0, 2.0 * much, there.shape)}
+        case InputFault.NO_JOINTS:
+            changed = {"joint_state_now": None}
+        case InputFault.NAN_JOINTS:
+            changed = {"joint_state_now": (position * np.nan, velocity)}
+        case InputFault.FEW_JOINTS:
+            changed = {"joint_state_now": (position[:-1], velocity)}
+        case InputFault.FAR_JOINTS:
+            far = position + rng.normal(0.0, 10.0 ** (6.0 * much), position.shape)
+            changed = {"joint_state_now": (far, velocity)}
+        case InputFault.NOISY_JOINTS:
+            noisy = position + rng.normal(0.0, 0.05 * much, position.shape)
+            changed = {"joint_state_now": (noisy, velocity + rng.normal(0.0, much, position.shape))}
+        case InputFault.NO_FINGERS:
+            changed = {"finger_width_m": None}
+        case InputFault.NAN_FINGERS:
+            changed = {"finger_width_m": float(rng.choice([np.nan, np.inf, -1.0, 1e9]))}
+        case InputFault.BUSY_GRIPPER:
+            changed = {"gripper_busy": True}
+    return replace(inputs, **changed)  # type: ignore[arg-type]
+
+
+def without_numbers(text: str) -> str:
+    """``text`` with every number as #, so that reasons can be counted."""
+    return re.sub(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?", "#", text)
