@@ -10,27 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.integration.launch_file import run_launch_file
 
+DEMO = "fr3_demo.launch.py"
 DEADLINE_S = 90.0
-
-
-def launch(*arguments: str) -> tuple[int, str]:
-    """Exit code and output of the demo's launch file; what it started is gone afterwards."""
-    ros2 = shutil.which("ros2")
-    assert ros2 is not None, "ros2 is not on the path; source scripts/env.sh"
-    process = subprocess.Popen(
-        [ros2, "launch", "tracegen_ros", "fr3_demo.launch.py", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
-    return process.returncode, output
 
 
 def wait_for(log: Path, words: str, process: subprocess.Popen) -> None:
@@ -58,7 +41,7 @@ def wait_for(log: Path, words: str, process: subprocess.Popen) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_with_a_reason(arguments: str, words: str) -> None:
-    code, output = launch(*arguments.split())
+    code, output = run_launch_file(DEMO, *arguments.split())
     assert code != 0
     assert words in output
 
@@ -68,7 +51,7 @@ def test_a_bag_that_exists_is_refused_before_anything_starts(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "run").mkdir()
-    code, output = launch("record:=true", "bag:=~/run")
+    code, output = run_launch_file(DEMO, "record:=true", "bag:=~/run")
     assert code != 0
     assert "bag:=~/run exists already" in output
     assert "process started" not in output
@@ -81,7 +64,7 @@ def test_a_recorder_that_ends_does_not_end_the_run(tmp_path: Path) -> None:
     arguments = ["record:=true", "camera:=topics", f"bag:={tmp_path / 'file' / 'run'}"]
     with log.open("w") as stream:
         process = subprocess.Popen(
-            ["ros2", "launch", "tracegen_ros", "fr3_demo.launch.py", *arguments],
+            ["ros2", "launch", "tracegen_ros", DEMO, *arguments],
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -98,13 +81,13 @@ def test_a_recorder_that_ends_does_not_end_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("rviz2") is not None, reason="RViz is installed here")
 def test_rviz_where_there_is_none_is_refused_with_a_way_out() -> None:
-    code, output = launch("viz:=rviz")
+    code, output = run_launch_file(DEMO, "viz:=rviz")
     assert code != 0
     assert "viz:=rviz needs RViz" in output
 
 
 def test_a_missing_checkpoint_ends_the_launch_with_the_reason(tmp_path: Path) -> None:
-    code, output = launch(f"model:={tmp_path / 'nothing_here'}")
+    code, output = run_launch_file(DEMO, f"model:={tmp_path / 'nothing_here'}")
     assert code != 0
     assert f"cannot load the model '{tmp_path / 'nothing_here'}'" in output
     assert "trace_node failed to configure" in output

@@ -22,8 +22,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
+from tests.integration.launch_file import run_launch_file
 from tests.integration.tracegen_ros.camera_of_messages import FRAME, Camera
-from tests.integration.tracegen_ros.test_launch import launch
 from tf2_msgs.msg import TFMessage
 
 from tracegen_ros.messages import (
@@ -337,6 +337,6 @@ def test_the_launch_file_says_what_is_missing_where_viser_is_not_installed(
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['viser'] = None")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    code, output = launch("viz:=web")
+    code, output = run_launch_file("fr3_demo.launch.py", "viz:=web")
     assert code != 0
     assert "viz:=web needs the Python package viser; pip install viser" in output
