@@ -22,6 +22,7 @@ from tracegen_ros.qos import LATCHED
 
 SEED = 200_000
 INSTRUCTION = "put the green block in the yellow zone"
+FRAME_PERIOD_S = 0.2
 COMMANDS = 30
 """Five images a second: the block is gripped, carried, and let go of."""
 
@@ -53,7 +54,9 @@ def run_and_listen(tester, processes, *, lockstep: bool = True) -> list[Heard]:
         for topic, kind in TOPICS.items()
     ]
     started = [
-        processes.node("fr3_sim.nodes.sim_node", lockstep=lockstep, camera_rate_hz=5.0, seed=SEED),
+        processes.node(
+            "fr3_sim.nodes.sim_node", lockstep=lockstep, camera_rate_hz=1.0 / FRAME_PERIOD_S, seed=SEED
+        ),
         processes.node("tracegen_ros.nodes.trace_node", use_sim_time=True),
         processes.node(
             "ik_controller.nodes.trace_follower_node",

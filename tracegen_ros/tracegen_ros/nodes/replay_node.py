@@ -158,7 +158,7 @@ class ReplayNode(Node):
         self._pace.begin(first.time_ns)
         self._said.publish(_LIVE.tf_static, self._camera.transforms())
         recorded = self._recording.topic_map.instruction_text or ""
-        self._instruct(recorded if self._typed.text is None else self._typed.text)
+        self._instruct(recorded if self._typed.text is None else self._typed.text, wait=True)
         if self._calls is not None and self._calls.active:
             self._calls.begin()
         play = self._play_in_lockstep if self._lockstep else self._play_in_realtime
@@ -204,7 +204,7 @@ class ReplayNode(Node):
         live = self._recording.live_message(entry)
         if entry.role is Role.INSTRUCTION:
             if not self._typed.given:
-                self._instruct(entry.message.message().data)
+                self._instruct(entry.message.message().data, wait=self._lockstep)
             return
         if entry.role in INFOS:
             self._camera.note_info(entry)
@@ -235,8 +235,8 @@ class ReplayNode(Node):
         for topic, info in self._camera.infos(stamp_ns):
             self._said.publish(topic, info)
 
-    def _instruct(self, text: str) -> None:
-        """Say what is to be done; in lockstep nothing goes on before the nodes have heard it."""
+    def _instruct(self, text: str, *, wait: bool) -> None:
+        """Say what is to be done, and ``wait`` for the nodes to have heard it: no frame passes by before."""
         try:
             instruction = clean_instruction(text)
         except InstructionTextError as error:
@@ -245,7 +245,7 @@ class ReplayNode(Node):
         self._typed.say(text)
         self._said.publish(_LIVE.instruction, String(data=text))
         self._begin_task(instruction)
-        if self._lockstep:
+        if wait:
             published_s = time.monotonic()
             self._patience.wait(
                 lambda: self._has_heard(instruction, published_s), f"the nodes to hear {instruction!r}"
