@@ -18,6 +18,9 @@ FloatArray = NDArray[np.float64]
 
 KNOT_S = 0.05
 AHEAD_S = 0.1
+LAST_S = 0.5
+"""What is left to be done in less than this [s] is not sent again: a late machine would send what is over."""
+
 AMPLITUDE_RAD = 0.2
 WAVE_S = 3.0
 LIBRARY_VELOCITY = 2.1
@@ -101,11 +104,15 @@ def wave(arm: DrivenArm, robot: EmulatedRobot, seconds: float, replaced_hz: floa
     while (now_s := time.monotonic()) < start_s + seconds and not arm.state.needs_recovery:
         # The first knot that is not too near to be reached in time.
         knot = min(max(int((now_s - start_s + KNOT_S) / KNOT_S), 0), len(times_s) - 1)
-        arm.driver.execute(
-            TrajectoryCommand(
-                start_s + times_s[knot], times_s[knot:] - times_s[knot], positions[knot:], velocities[knot:]
+        if times_s[-1] - times_s[knot] >= LAST_S:
+            arm.driver.execute(
+                TrajectoryCommand(
+                    start_s + times_s[knot],
+                    times_s[knot:] - times_s[knot],
+                    positions[knot:],
+                    velocities[knot:],
+                )
             )
-        )
         pass_time(arm, 1.0 / replaced_hz)
     return recorder.result()
 
