@@ -1,40 +1,91 @@
 """How the hand moves, according to the points that ride it.
 
-A rigid body's points move by one rotation and one translation per step; that is fitted robustly where the points can
-tell a rotation, else the orientation is held and the median displacement taken.
+The hand is a rigid body, so each step is one rotation and one translation of all its points (``rigid_fit``); the tool
+centre point rides along. Rotations and positions are smoothed by their standard errors (``path_smoothing``); the
+present pose, where the path begins, is known and stays.
+
+Whether the points can tell the rotation is decided once for a path, by the standard error that their number, their
+spread, their distance to the fit and the smoothing leave: where a full rotation would be noise its heading may still be
+sound, and where that is noise too the orientation is held. It is held as well where the points fit no rigid motion.
+
+The method *median displacement* knows no rotation: the tool centre point moves by the median of its points'
+displacements, as in TraceGen's own executor.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ik_controller import so3
+from ik_controller.hand_orientation import OrientationFreedom
+from ik_controller.path_smoothing import SmoothPath, smooth_rotations, smooth_rows
+from ik_controller.rigid_fit import (
+    MEDIAN_TO_SIGMA,
+    RigidFit,
+    fit_rigid,
+    masked_medians,
+    rotation_errors,
+)
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
-MIN_POINTS_FOR_ROTATION = 4
-"""Fewer points than this cannot tell a rotation from noise."""
+FARTHEST_POINT = 10.0
+"""A point further than this from the tool centre point along an axis is no point of the scene [m]."""
 
-MIN_SPREAD_FOR_ROTATION = 0.015
-"""Horizontal RMS spread of the points below which a rotation is noise [m]."""
+LADDERS = {
+    OrientationFreedom.FULL: (OrientationFreedom.FULL, OrientationFreedom.HEADING),
+    OrientationFreedom.HEADING: (OrientationFreedom.HEADING,),
+    OrientationFreedom.HELD: (),
+}
+"""Rotations that are tried in turn, by what the hand may do; where none can be told, it is held."""
 
-MAX_TURN_PER_STEP = 0.20
-"""A hand that follows a trace turns less than this between steps [rad]; what is beyond is noise."""
+FIT_PARAMETERS = 6
+"""Numbers that a rigid motion has: so many coordinates fit exactly, whatever their error."""
 
-OUTLIER_FACTOR = 3.0
-"""Points further from the fit than this many median distances are left out."""
 
-OUTLIER_FLOOR = 0.006
-"""Distance below which no point is an outlier [m]."""
+class HandMotionMethod(StrEnum):
+    """How the hand's motion is read from its points."""
 
-FITTING_ROUNDS = 2
-"""Fits, each without the outliers of the one before."""
+    MEDIAN_DISPLACEMENT = "median-displacement"
+    RIGID = "rigid"
 
-SMOOTHING_STEPS = 2
-"""Half window of the triangular smoothing along the path [steps]."""
+
+@dataclass(frozen=True)
+class HandMotionConfig:
+    """Settings of the fit.
+
+    Attributes:
+        method: Rigid fit, or median displacement.
+        min_points: The path ends before the first step with fewer valid points.
+        max_rotation_error: A rotation with a larger standard error is not believed [rad].
+        max_residual: Points with a larger median distance to every rigid motion tell no rotation [m].
+        least_point_error: Points are off by this much at least, however well they fit [m].
+        least_position_error: What the points of a step have in common in their error [m]; no number of points helps.
+        least_rotation_error: Likewise for the rotation [rad].
+        bend: Expected change of direction from step to step [rad], of position.
+        turn_bend: Expected change of the turning rate from step to step, per metre of path [rad/m].
+        least_step: Steps shorter than this are smoothed as if they were as long [m].
+    """
+
+    method: HandMotionMethod = HandMotionMethod.RIGID
+    min_points: int = 1
+    max_rotation_error: float = 0.06
+    max_residual: float = 0.05
+    least_point_error: float = 0.002
+    least_position_error: float = 0.0007
+    least_rotation_error: float = 0.004
+    bend: float = 0.12
+    turn_bend: float = 1.0
+    least_step: float = 0.002
+
+    def __post_init__(self) -> None:
+        numbers = {name: value for name, value in vars(self).items() if name != "method"}
+        if bad := {name: value for name, value in numbers.items() if not 0 < value < float("inf")}:
+            raise ValueError(f"settings of the hand's motion must be positive and finite, got {bad}")
 
 
 @dataclass(frozen=True)
@@ -47,14 +98,19 @@ class HandMotion:
             orientation is ``rotations @ present``.
         support: (K + 1,) points that agree with the fit at each step.
         residual: (K + 1,) median distance of the points to the fit [m].
-        rotation_observed: The points could tell a rotation.
+        observed: How much of the rotation the points could tell.
     """
 
     positions: FloatArray
     rotations: FloatArray
     support: NDArray[np.int64]
     residual: FloatArray
-    rotation_observed: bool
+    observed: OrientationFreedom = OrientationFreedom.HELD
+
+    @property
+    def rotation_observed(self) -> bool:
+        """The points could tell a rotation, or its heading."""
+        return self.observed is not OrientationFreedom.HELD
 
     @property
     def reach(self) -> float:
@@ -63,98 +119,91 @@ class HandMotion:
 
 
 def estimate_hand_motion(
-    points_in_base: FloatArray, tcp_in_base: FloatArray, min_points: int = 1
+    points_in_base: FloatArray,
+    tcp_in_base: FloatArray,
+    config: HandMotionConfig | None = None,
+    freedom: OrientationFreedom = OrientationFreedom.HEADING,
 ) -> HandMotion:
     """Fit the hand's motion to the traces of its points.
 
     Args:
         points_in_base: (S + 1, H, 3) traces of the points that ride the hand [m], NaN where invalid.
         tcp_in_base: (4, 4) present pose of the tool centre point.
-        min_points: The path ends before the first step with fewer valid points.
+        config: Settings.
+        freedom: Rotations that the hand may make; a fit that is asked for no more has less noise.
 
     Returns:
         The motion; with no usable step it has a single row.
     """
+    config = config or HandMotionConfig()
     origin = tcp_in_base[:3, 3]
-    valid = np.isfinite(points_in_base).all(axis=-1)
+    local = points_in_base - origin
+    with np.errstate(invalid="ignore"):
+        valid = (np.abs(local) <= FARTHEST_POINT).all(axis=-1)
     valid &= valid[0]
-    usable = valid.sum(axis=1) >= max(1, min_points)
+    usable = valid.sum(axis=1) >= max(1, config.min_points)
     end = len(usable) if usable.all() else int(np.argmin(usable))
     if end < 2:
-        single = np.zeros(1)
-        return HandMotion(
-            origin[None].copy(), np.eye(3)[None], np.array([int(valid[0].sum())]), single, False
-        )
+        support = np.array([int(valid[0].sum())])
+        return HandMotion(origin[None].copy(), np.eye(3)[None], support, np.zeros(1))
     kept = valid[:end]
-    moved = np.where(kept[..., None], points_in_base[:end] - origin, 0.0)
-    start = moved[0]
-    for _ in range(FITTING_ROUNDS):
-        observed, yaws = _fit_yaws(start, moved, kept)
-        shifts = moved - _turned(start, yaws)
-        centre = _medians(shifts, kept[..., None])
-        distance = np.linalg.norm(shifts - centre[:, None], axis=-1)
-        typical = _medians(distance, kept)
-        agrees = kept & (distance <= np.maximum(OUTLIER_FLOOR, OUTLIER_FACTOR * typical)[:, None])
-        enough = 2 * agrees.sum(axis=1) >= kept.sum(axis=1)
-        kept = np.where(enough[:, None], agrees, kept)
-    # The mean of the points that agree has less noise than their median.
-    weights = kept / np.maximum(kept.sum(axis=1), 1)[:, None]
-    positions = origin + np.einsum("kh,khi->ki", weights, moved - _turned(start, yaws))
-    positions[0] = origin
-    return HandMotion(
-        positions=_smooth(positions),
-        rotations=so3.about_vertical(_smooth(yaws[:, None])[:, 0]),
-        support=kept.sum(axis=1),
-        residual=typical,
-        rotation_observed=bool(observed.any()),
-    )
+    moved = np.where(kept[..., None], local[:end], 0.0)
+    step = max(_typical_step(moved, kept), config.least_step)
+    fit, rotations, observed = _believed_fit(moved, kept, step, config, freedom)
+    weights = fit.weights.sum(axis=1)
+    if config.method is HandMotionMethod.MEDIAN_DISPLACEMENT:
+        positions = masked_medians(moved - moved[0], kept[..., None])
+    else:
+        # Smoothed, the rotation brings less of its error into the position, a lever away from the points.
+        share = fit.weights / weights[:, None]
+        positions = np.einsum("kh,khi->ki", share, moved - moved[0] @ np.swapaxes(rotations, 1, 2))
+    positions[0] = 0.0
+    scatter = _point_error(fit.distances, kept, config) / np.sqrt(weights)
+    errors = np.hypot(config.least_position_error, scatter)
+    smooth = smooth_rows(positions, errors, config.bend * step)
+    return HandMotion(origin + smooth.values, rotations, fit.support, fit.distances, observed)
 
 
-def _fit_yaws(
-    start: FloatArray, moved: FloatArray, kept: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Rotation about z from ``start`` (H, 3) to each step of ``moved`` (K, H, 3), using the ``kept`` (K, H) points.
-
-    Returns:
-        (K,) whether the points can tell, and (K,) the rotation [rad]; where they cannot, the one before goes on.
-    """
-    count = kept.sum(axis=1)
-    weights = kept / np.maximum(count, 1)[:, None]
-    a = start[None, :, :2] - np.einsum("kh,hi->ki", weights, start[:, :2])[:, None]
-    b = moved[..., :2] - np.einsum("kh,khi->ki", weights, moved[..., :2])[:, None]
-    spread = np.sqrt(np.einsum("kh,khi->k", weights, np.square(a)))
-    observed = (count >= MIN_POINTS_FOR_ROTATION) & (spread >= MIN_SPREAD_FOR_ROTATION)
-    sine = np.einsum("kh,kh->k", weights, a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0])
-    measured = np.arctan2(sine, np.einsum("kh,khi->k", weights, a * b))
-    yaws = np.zeros(len(moved))
-    for step in range(1, len(yaws)):
-        turn = (measured[step] - yaws[step - 1] + np.pi) % (2 * np.pi) - np.pi if observed[step] else 0.0
-        yaws[step] = yaws[step - 1] + min(max(turn, -MAX_TURN_PER_STEP), MAX_TURN_PER_STEP)
-    return observed, yaws
+def _believed_fit(
+    moved: FloatArray, kept: BoolArray, step: float, config: HandMotionConfig, freedom: OrientationFreedom
+) -> tuple[RigidFit, FloatArray, OrientationFreedom]:
+    """The fit with as much rotation as ``freedom`` allows and the points can tell, and (K + 1, 3, 3) that, smoothed."""
+    if config.method is HandMotionMethod.RIGID and kept[1:].sum(axis=1).max() > 1:
+        for level in LADDERS[freedom]:
+            fit = fit_rigid(moved[0], moved, kept, level)
+            if np.median(fit.distances) > config.max_residual:
+                continue
+            sigma = _point_error(fit.distances, kept, config)
+            about_z, about_any = rotation_errors(moved[0], fit.weights, sigma)
+            errors = about_any if level is OrientationFreedom.FULL else about_z
+            errors = np.hypot(errors, config.least_rotation_error)
+            smooth = smooth_rotations(fit.rotations, errors, config.turn_bend * step)
+            if np.median(smooth.errors[1:]) <= config.max_rotation_error:
+                return fit, _held_where_lost(smooth, config.max_rotation_error), level
+    held = fit_rigid(moved[0], moved, kept, OrientationFreedom.HELD)
+    return held, np.broadcast_to(np.eye(3), (len(moved), 3, 3)).copy(), OrientationFreedom.HELD
 
 
-def _turned(points: FloatArray, yaws: FloatArray) -> FloatArray:
-    """(K, H, 3) ``points`` (H, 3) rotated about z by each of ``yaws`` (K,) [rad]."""
-    cos, sin = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
-    x, y, z = points.T
-    return np.stack([cos * x - sin * y, sin * x + cos * y, np.broadcast_to(z, (len(yaws), len(z)))], axis=-1)
+def _held_where_lost(rotations: SmoothPath, max_error: float) -> FloatArray:
+    """(K + 1, 3, 3) ``rotations``, the last one with an error up to ``max_error`` [rad] kept from there on."""
+    last = int(np.flatnonzero(rotations.errors <= max_error)[-1])
+    held = rotations.values.copy()
+    held[last + 1 :] = held[last]
+    return held
 
 
-def _medians(values: FloatArray, kept: NDArray[np.bool_]) -> FloatArray:
-    """Median of ``values`` (K, H, ...) over axis 1, of those ``kept``; at least one of each row is."""
-    ordered = np.sort(np.where(kept, values, np.inf), axis=1)
-    count = np.broadcast_to(kept, values.shape).sum(axis=1, keepdims=True)
-    low = np.take_along_axis(ordered, (count - 1) // 2, axis=1)
-    high = np.take_along_axis(ordered, count // 2, axis=1)
-    return (low[:, 0] + high[:, 0]) / 2
+def _point_error(distances: FloatArray, kept: BoolArray, config: HandMotionConfig) -> float:
+    """Standard deviation of a point's error an axis [m], from its distance to the fit over the whole path."""
+    coordinates = 3.0 * float(kept[1:].sum(axis=1).mean())
+    # What the fit itself takes up of the error does not show in the distances.
+    lost = np.sqrt(coordinates / max(coordinates - FIT_PARAMETERS, 1.0))
+    seen = float(np.median(distances[1:])) * MEDIAN_TO_SIGMA * lost
+    return max(seen, config.least_point_error)
 
 
-def _smooth(values: FloatArray) -> FloatArray:
-    """Triangular moving average along rows; windows shrink at the ends, so both end rows stay as they are."""
-    out = values.copy()
-    last = len(values) - 1
-    for row in range(1, last):
-        half = min(SMOOTHING_STEPS, row, last - row)
-        weights = half + 1.0 - np.abs(np.arange(-half, half + 1))
-        out[row] = weights @ values[row - half : row + half + 1] / weights.sum()
-    return out
+def _typical_step(moved: FloatArray, kept: BoolArray) -> float:
+    """Median over the steps of the way that the points make in one [m]."""
+    count = np.maximum((kept[1:] & kept[:-1]).sum(axis=1), 1)
+    both = (kept[1:] & kept[:-1])[..., None]
+    mean = np.where(both, np.diff(moved, axis=0), 0.0).sum(axis=1) / count[:, None]
+    return float(np.median(np.sqrt(np.square(mean).sum(axis=1))))

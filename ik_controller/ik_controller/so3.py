@@ -51,6 +51,20 @@ def log(rotations: ArrayLike) -> FloatArray:
     return q[..., 1:] * factor[..., None]
 
 
+def unwrap(vectors: FloatArray) -> FloatArray:
+    """(K, 3) rotation vectors of the same rotations as ``vectors`` (K, 3) [rad], each the nearest to the one before."""
+    angles = np.sqrt(np.square(vectors).sum(axis=1))
+    out = vectors.copy()
+    if not (angles > np.pi / 2).any():
+        return out
+    for row in range(1, len(out)):
+        if angles[row] > 0.0:
+            axis = vectors[row] / angles[row]
+            turns = np.round((axis @ out[row - 1] - angles[row]) / (2 * np.pi))
+            out[row] = axis * (angles[row] + 2 * np.pi * turns)
+    return out
+
+
 def angles_between(first: FloatArray, second: FloatArray) -> FloatArray:
     """(...,) angle [rad] of the turn from ``first`` (..., 3, 3) to ``second`` (..., 3, 3)."""
     turn = log(second @ np.swapaxes(first, -1, -2))
