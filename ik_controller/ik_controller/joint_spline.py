@@ -92,9 +92,20 @@ class JointSpline:
         return self.start_s + float(self._breaks_s[-1])
 
     def sample(self, now_s: float) -> JointState:
-        """Setpoint at ``now_s``, clamped to the ends."""
-        position, velocity, acceleration, _ = self.sample_many(np.array([now_s]))[:, 0]
-        return JointState(position, velocity, acceleration)
+        """Setpoint at ``now_s``, clamped to the ends; what a controller asks for every millisecond."""
+        time_s = now_s - self.start_s
+        if time_s >= self._breaks_s[-1]:
+            return JointState.at_rest(self._end)
+        segment = max(int(self._breaks_s.searchsorted(time_s, side="right")) - 1, 0)
+        u = max(time_s - float(self._breaks_s[segment]), 0.0)
+        weights = np.array(
+            [
+                [1.0, u, u**2, u**3, u**4, u**5],
+                [0.0, 1.0, 2 * u, 3 * u**2, 4 * u**3, 5 * u**4],
+                [0.0, 0.0, 2.0, 6 * u, 12 * u**2, 20 * u**3],
+            ]
+        )
+        return JointState(*(weights @ self._coefficients[:, segment]))
 
     def sample_many(self, times_s: FloatArray) -> FloatArray:
         """(4, M, J) positions, velocities, accelerations and jerks at ``times_s`` (M,), clamped to the ends."""

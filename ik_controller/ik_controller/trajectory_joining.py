@@ -50,8 +50,15 @@ class JoinedMotion:
 
     def sample(self, now_s: float) -> JointState:
         """Where the joints shall be at ``now_s`` [s]."""
-        position, velocity, acceleration, _ = self.sample_many(np.array([now_s]))[:, 0]
-        return JointState(position, velocity, acceleration)
+        on_spline = self.spline.sample(now_s)
+        if self.lead is None:
+            return on_spline
+        added = self.lead.sample(now_s)
+        return JointState(
+            on_spline.position + added.position,
+            on_spline.velocity + added.velocity,
+            on_spline.acceleration + added.acceleration,
+        )
 
     def sample_many(self, times_s: FloatArray) -> FloatArray:
         """(4, M, J) positions, velocities, accelerations and jerks at ``times_s`` (M,) [s]."""
