@@ -50,6 +50,8 @@ RATE_WEIGHTS = (0.03, 0.07, 0.15, 0.2, 0.2, 0.2, 0.15)
 LATE_EPISODES = 0.1
 """Share of episodes in which commands may come after their motion should have begun."""
 
+REVIVING = (Act.ENABLE, Act.RECOVER, Act.NEW_TASK)
+
 SHOWN_FAILURES = 30
 
 
@@ -83,8 +85,10 @@ def random_stimulus(
         grid = None
     act = Act.NONE
     if rng.random() < 0.3 * faults:
-        # Whatever stops the arm shall not keep it from moving for the rest of the episode.
-        act = Act.ENABLE if rng.random() < 0.3 else acts[int(rng.integers(len(acts)))]
+        act = acts[int(rng.integers(len(acts)))]
+    elif rng.random() < 0.3:
+        # Whatever stopped the arm shall not keep it from moving for the rest of the episode.
+        act = REVIVING[int(rng.integers(len(REVIVING)))]
     return Stimulus(
         wait_s=wait_s,
         age_s=float(rng.choice([0.0, 0.03, 0.1, 0.2, 0.4]) + rng.uniform(0.0, 0.05)),
@@ -122,7 +126,7 @@ def run_episode(seed: int, number: int) -> EpisodeReport:
 def random_start(robot: RobotModel, rng: np.random.Generator) -> np.ndarray:
     """(J,) joints to begin at [rad]: mostly near where the arm works, sometimes anywhere in its range."""
     limits = robot.limits
-    if rng.random() < 0.15:
+    if rng.random() < 0.08:
         return rng.uniform(limits.position_lower + 1e-3, limits.position_upper - 1e-3)
     ready = np.array([0.0, 0.1, 0.0, -2.1, 0.0, 2.2, 0.785])
     return limits.clip(ready + rng.normal(0.0, 0.2, robot.joint_count), 1e-3)

@@ -99,6 +99,7 @@ class Act(StrEnum):
     DISABLE = "disable"
     ENABLE = "enable"
     STOP = "stop"
+    RECOVER = "recover"
     NEW_TASK = "new task"
     NO_TASK = "task taken back"
     CLOCK_RESET = "clock and simulation reset"
@@ -233,6 +234,7 @@ class FuzzedCell:
         self._block = np.array([rng.uniform(0.35, 0.65), rng.uniform(-0.25, 0.25), 0.02])
         self._last_stamp_s = 0.0
         self._stimulus = 0
+        self._had_error = False
         self._begin(1.0, start)
 
     def _begin(self, at_s: float, position: FloatArray) -> None:
@@ -302,6 +304,8 @@ class FuzzedCell:
             follower.enable(True)
         elif act is Act.STOP:
             follower.stop("a person")
+        elif act is Act.RECOVER and hasattr(follower, "recover"):
+            follower.recover()
         elif act is Act.NEW_TASK:
             follower.set_task(f"task {stimulus.seed}")
         elif act is Act.NO_TASK:
@@ -347,6 +351,9 @@ class FuzzedCell:
             where = "".join(traceback.format_exc(limit=-3)).strip()
             self.report.exceptions.append(f"stimulus {self._stimulus}: {where}")
             return
+        if str(getattr(output, "gate", None)) == "internal-error" and not self._had_error:
+            self.report.exceptions.append(f"stimulus {self._stimulus}: {output.reason}")
+        self._had_error = str(getattr(output, "gate", None)) == "internal-error"
         self.report.states[str(output.state)] += 1
         self.report.reasons[f"{output.state}: {without_numbers(output.reason)}"] += 1
         if output.gripper is not None:

@@ -96,9 +96,8 @@ class View:
         """(H, W) depth image [m], 0 where nothing is met."""
         width, height = self.intrinsics.width, self.intrinsics.height
         rows, columns = np.mgrid[0:height, 0:width]
-        rays = self.intrinsics.back_project(
-            np.stack([columns, rows], axis=-1).reshape(-1, 2), np.ones(rows.size)
-        )
+        pixels = np.stack([columns, rows], axis=-1).reshape(-1, 2)
+        rays = self.intrinsics.back_project(pixels, np.ones(rows.size)).T
         block = np.array([self.block - BLOCK_HALF_M, self.block + BLOCK_HALF_M])
         still = _meet(rays, self.camera_in_base, np.stack([TABLE, block]))
         hand = _meet(rays, np.linalg.inv(self.hand_in_base) @ self.camera_in_base, self.hand_boxes)
@@ -280,16 +279,19 @@ def _with_fault(
 
 
 def _meet(rays: FloatArray, camera_in_frame: FloatArray, boxes: FloatArray) -> FloatArray:
-    """(M,) depth at which ``rays`` (M, 3), of unit depth in the camera, first meet one of ``boxes``; inf where none."""
-    direction = rays @ camera_in_frame[:3, :3].T
-    origin = camera_in_frame[:3, 3]
-    nearest = np.full(len(rays), np.inf)
+    """(M,) depth at which ``rays`` (3, M), of unit depth in the camera, first meet one of ``boxes``; inf where none."""
+    direction = camera_in_frame[:3, :3] @ rays
+    origin = camera_in_frame[:3, 3:]
+    nearest = np.full(rays.shape[1], np.inf)
     with np.errstate(divide="ignore", invalid="ignore"):
+        slowness = 1.0 / direction
         for box in boxes:
-            entry, leave = (box[0] - origin) / direction, (box[1] - origin) / direction
-            near = np.minimum(entry, leave).max(axis=-1)
-            far = np.maximum(entry, leave).min(axis=-1)
-            nearest = np.where((near < far) & (near > 0.0), np.minimum(nearest, near), nearest)
+            entry, leave = (box[0][:, None] - origin) * slowness, (box[1][:, None] - origin) * slowness
+            first, last = np.minimum(entry, leave), np.maximum(entry, leave)
+            near = np.maximum(np.maximum(first[0], first[1]), first[2])
+            far = np.minimum(np.minimum(last[0], last[1]), last[2])
+            met = (near < far) & (near > 0.0) & (near < nearest)
+            nearest[met] = near[met]
     return nearest
 
 
