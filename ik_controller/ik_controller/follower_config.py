@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from ik_controller.camera_bias import BiasConfig
 from ik_controller.grasping import EventConfig
 from ik_controller.gripper import GripperConfig
+from ik_controller.hand_motion import HandMotionConfig
 from ik_controller.hand_orientation import OrientationFreedom
 from ik_controller.inverse_kinematics import IkConfig
+from ik_controller.motion_permit import PermitConfig
 from ik_controller.safety import SafetyConfig
+from ik_controller.signalled_events import SignalConfig
 from ik_controller.surface_height import SurfaceConfig
 from ik_controller.task_progress import ProgressConfig
 from ik_controller.workspace import Workspace
@@ -39,11 +42,14 @@ class FollowerConfig:
         orientation: How much of the hand's orientation follows the traces.
         progress: When a task is over.
         workspace: Where the hand may go and how fast.
-        events: When fingers close and open.
+        hand_motion: How the hand's motion is read from its points.
+        events: When fingers close and open, by what moves ...
+        signal: ... and by what somebody else says, where anybody does.
         surfaces: What counts as table and object.
         camera_bias: Correction of the camera's calibration.
         gripper: The fingers.
         safety: Gates.
+        permit: How motion begins again after a stop.
         ik: Inverse kinematics.
     """
 
@@ -63,9 +69,12 @@ class FollowerConfig:
     orientation: OrientationFreedom = OrientationFreedom.HEADING
     progress: ProgressConfig = field(default_factory=ProgressConfig)
     workspace: Workspace = field(default_factory=Workspace)
+    hand_motion: HandMotionConfig = field(default_factory=HandMotionConfig)
     events: EventConfig = field(default_factory=EventConfig)
+    signal: SignalConfig = field(default_factory=SignalConfig)
     surfaces: SurfaceConfig = field(default_factory=SurfaceConfig)
     camera_bias: BiasConfig = field(default_factory=BiasConfig)
     gripper: GripperConfig = field(default_factory=GripperConfig)
     safety: SafetyConfig = field(default_factory=SafetyConfig)
+    permit: PermitConfig = field(default_factory=PermitConfig)
     ik: IkConfig = field(default_factory=IkConfig)

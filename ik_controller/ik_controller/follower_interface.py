@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.gates import Gate
+from ik_controller.gripper_signal import GripperSignal
 from ik_controller.joint_trajectory import JointTrajectory
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 
 FloatArray = NDArray[np.float64]
+
+Health = dict[str, float | int | str]
+"""Numbers and words for ``/diagnostics``, by name."""
 
 
 class FollowerState(StrEnum):
@@ -21,17 +27,41 @@ class FollowerState(StrEnum):
     IDLE = "IDLE"
     """No task, or the task is done: standing still."""
     FOLLOW = "FOLLOW"
-    """Moving along the traces, replanning on each."""
-    GRASP = "GRASP"
-    """Committed to a grasp: going to the object, closing, looking whether it holds."""
-    RELEASE = "RELEASE"
-    """Committed to a release: going down, opening."""
-    RETREAT = "RETREAT"
-    """Rising after a grasp that closed on nothing, or after a release."""
+    """At work; ``FollowerPhase`` says on what."""
     HOLD = "HOLD"
-    """A gate is shut (see the reason): slowed down, standing still, ready to go on."""
+    """A gate is shut: slowed down, standing still, going on by itself as soon as the gate opens."""
     STOP = "STOP"
-    """Stopped by a person, or disabled: nothing moves until enabled again."""
+    """Stopped by a person or a device, or disabled: nothing moves until enabled again."""
+    FAULT = "FAULT"
+    """Something has happened that a person should look at: nothing moves until recovered."""
+
+
+class FollowerPhase(StrEnum):
+    """Where in its work the follower is."""
+
+    TRACES = "traces"
+    """Moving along the traces, replanning on each."""
+    GRASP = "grasp"
+    """Committed to a grasp: going to the object, closing, looking whether it holds."""
+    RELEASE = "release"
+    """Committed to a release: going down, opening."""
+    RETREAT = "retreat"
+    """Rising after a grasp that closed on nothing, or after a release."""
+
+
+class Silence(StrEnum):
+    """Inputs that can go silent; whoever hears them watches for it, each with its own time limit."""
+
+    CLOCK = "clock"
+    CAMERA = "camera"
+    CAMERA_INFO = "camera-info"
+    TRANSFORMS = "transforms"
+    FINGERS = "fingers"
+
+    @classmethod
+    def named(cls, names: Iterable[str]) -> tuple[Silence, ...]:
+        """Those of ``names`` that are known."""
+        return tuple(cls(name) for name in names if name in cls)
 
 
 @dataclass(frozen=True)
@@ -63,6 +93,8 @@ class FollowerInput:
         joint_state_now: Newest joint positions (7,) [rad] and velocities (7,) [rad/s], None where none has come.
         finger_width_m: Newest opening between the fingers [m], None where unknown.
         gripper_busy: A gripper command is still being carried out.
+        gripper_signal: What a policy or a person says about the fingers; None where nobody does.
+        silent: Inputs that should be coming and have gone silent.
     """
 
     now_s: float
@@ -75,6 +107,8 @@ class FollowerInput:
     joint_state_now: tuple[FloatArray, FloatArray] | None
     finger_width_m: float | None
     gripper_busy: bool
+    gripper_signal: GripperSignal | None = None
+    silent: tuple[Silence, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,13 +119,15 @@ class FollowerOutput:
         state: What the follower is doing.
         reason: Why, in words for people and ``/diagnostics``.
         trajectory: The motion that replaces the present one at ``start_s``; None when nothing is to be sent, which
-            happens only where no traces were given, or nothing is known of the joints.
+            happens only where no traces were given, or nothing is known of joints or time.
         start_s: When ``trajectory`` starts [s], the clock of ``now_s``.
         gripper: Command for the fingers, to be sent before ``trajectory``; None = as before.
         hand_path_in_base: (K, 3) tool centre points that the hand is about to pass [m], for display.
         event: ``grasp``, ``release``, ``closed``, ``closed on nothing``, ``opened``, ``dropped`` or ``done`` where this
             update saw one.
         health: Numbers and words for ``/diagnostics``: points on the hand, IK error, planning time, ...
+        phase: Where in its work the follower is; ``TRACES`` in every state but FOLLOW.
+        gate: What is wrong, by name; None in the states IDLE and FOLLOW.
     """
 
     state: FollowerState
@@ -101,4 +137,25 @@ class FollowerOutput:
     gripper: GripperCommand | None = None
     hand_path_in_base: FloatArray | None = None
     event: str | None = None
-    health: dict[str, float | int | str] = field(default_factory=dict)
+    health: Health = field(default_factory=dict)
+    phase: FollowerPhase = FollowerPhase.TRACES
+    gate: Gate | None = None
+
+    @property
+    def words(self) -> str:
+        """State and reason for people, as ``HOLD: traces are 1.2 s old`` or ``FOLLOW (grasp): moving the fingers``."""
+        return f"{say_state(self.state, self.phase)}: {self.reason}"
+
+
+def say_state(state: FollowerState, phase: FollowerPhase = FollowerPhase.TRACES) -> str:
+    """``state`` as ``words`` begin with it; a phase other than following traces is named."""
+    return str(state) if phase is FollowerPhase.TRACES else f"{state} ({phase})"
+
+
+def heard_state(words: str) -> tuple[FollowerState, FollowerPhase] | None:
+    """The state and phase that ``words`` begin with; None where they begin with none."""
+    name, _, phase = words.partition(":")[0].partition(" (")
+    phase = phase.removesuffix(")") or FollowerPhase.TRACES
+    if name not in FollowerState or phase not in FollowerPhase:
+        return None
+    return FollowerState(name), FollowerPhase(phase)

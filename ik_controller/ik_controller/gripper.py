@@ -86,6 +86,11 @@ class Gripper:
         still = now_s - self._still_since_s >= self._config.settle_time_s
         return elapsed >= self._config.least_time_s and still and self._begun and not busy
 
+    def is_stuck(self, now_s: float) -> bool:
+        """Fingers that report their opening have not moved at all since the last command, and time is up."""
+        elapsed = now_s - self._commanded_at_s
+        return elapsed >= self._config.timeout_s and not self._begun
+
     @property
     def _begun(self) -> bool:
         """The fingers have moved since the last command, or were where it sent them."""

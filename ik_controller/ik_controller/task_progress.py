@@ -55,6 +55,7 @@ class TaskProgress:
 
     Attributes:
         empty_grasps: Grasps of nothing in a row.
+        finished: Why the task is over; empty while it is not.
     """
 
     def __init__(self, config: ProgressConfig) -> None:
@@ -63,6 +64,7 @@ class TaskProgress:
         self._still_count = 0
         self._stuck_count = 0
         self.empty_grasps = 0
+        self.finished = ""
 
     def believed_event(self, reading: TraceReading) -> GraspEvent | None:
         """The event that the traces show; after a release, not a grasp of nothing, nor of what was just placed."""
@@ -92,7 +94,10 @@ class TaskProgress:
         self._still_count = self._still_count + 1 if still else 0
         self._stuck_count = 0
         needed = config.done_count if self._placed_at is not None else config.done_count_before_release
-        return Verdict.TASK_DONE if self._still_count >= needed else None
+        if self._still_count < needed:
+            return None
+        self.finished = str(Verdict.TASK_DONE.value)
+        return Verdict.TASK_DONE
 
     def note_commitment(self) -> None:
         """A grasp or release is being carried out: counting starts over."""
@@ -103,9 +108,10 @@ class TaskProgress:
         self.empty_grasps = 0 if holding else self.empty_grasps + 1
         config = self._config
         placed = self._placed_at is not None
-        return self.empty_grasps < (
-            config.max_empty_grasps_after_release if placed else config.max_empty_grasps
-        )
+        if self.empty_grasps < (config.max_empty_grasps_after_release if placed else config.max_empty_grasps):
+            return True
+        self.finished = f"gave up: closed on nothing {self.empty_grasps} times in a row"
+        return False
 
     def note_release(self, place: FloatArray) -> None:
         """The fingers have opened at ``place`` (3,) [m, base frame]."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.path_timing import PathSpeed
+
 FloatArray = NDArray[np.float64]
 
 
@@ -38,6 +40,15 @@ class Workspace:
         speeds = (self.speed, self.acceleration, self.jerk, self.turning_speed)
         if min(speeds) <= 0.0:
             raise ValueError(f"workspace speeds must be positive, got {speeds}")
+
+    def path_speed(self, speed: float | None = None) -> PathSpeed:
+        """Bounds along a path, at ``speed`` [m/s] where one is given."""
+        return PathSpeed(self.speed if speed is None else speed, self.acceleration, self.jerk)
+
+    @property
+    def metres_per_radian(self) -> float:
+        """Path length that takes as long as a turn of one radian [m/rad]."""
+        return self.speed / self.turning_speed
 
     def clamp(self, positions: FloatArray) -> FloatArray:
         """``positions`` (..., 3) [m] moved into the box."""

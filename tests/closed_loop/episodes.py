@@ -22,7 +22,7 @@ LONGEST_LIVE_EPISODE_S = 60.0
 LONGEST_WAIT_S = 300.0
 """Wall time that an episode may take [s]."""
 
-LAST_STATES = ("IDLE: task done", "STOP")
+LAST_STATES = ("IDLE: task done", "STOP", "FAULT")
 """What the follower says when it will not move again by itself."""
 
 

@@ -30,7 +30,7 @@ LONGEST_EPISODE_S = 30.0
 LONGEST_WAIT_S = 120.0
 """Wall time that an episode may take [s]."""
 
-LAST_STATES = ("IDLE: task done", "STOP")
+LAST_STATES = ("IDLE: task done", "STOP", "FAULT")
 """What the follower says when it will not move again by itself."""
 
 NODE_TIMINGS = ("trace_node.total", "trace_node.node_overhead", "trace_follower.trace_to_command")

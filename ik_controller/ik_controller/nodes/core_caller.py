@@ -26,8 +26,9 @@ class CoreCaller:
         self._publish = publish
         self.number = 0
 
-    def count_anew(self) -> None:
-        """The next call is number 0."""
+    def begin(self) -> None:
+        """A run begins; the next call is number 0."""
+        self._core.begin()
         self.number = 0
 
     def set_task(self, text: str) -> None:
@@ -42,15 +43,25 @@ class CoreCaller:
         """Bring the arm to rest."""
         self.make(CoreCall(self.number, CallKind.STOP, reason))
 
-    def make(self, call: CoreCall) -> None:
-        """Make a call that is no update; the beginning and the end of a recorded run are only said."""
+    def recover(self) -> bool:
+        """A person has looked at what led to a fault; False where there was none."""
+        return self.make(CoreCall(self.number, CallKind.RECOVER))
+
+    def make(self, call: CoreCall) -> bool:
+        """Make a call that is no update, and say whether it had an effect; the end of a recorded run is only said."""
+        had_effect = True
         if call.kind is CallKind.TASK:
             self._core.set_task(call.text)
         elif call.kind is CallKind.ENABLE:
             self._core.enable(call.on)
         elif call.kind is CallKind.STOP:
             self._core.stop(call.text)
+        elif call.kind is CallKind.RECOVER:
+            had_effect = self._core.recover()
+        elif call.kind is CallKind.BEGIN:
+            self._core.begin()
         self._say(call)
+        return had_effect
 
     def update(self, inputs: FollowerInput, call: CoreCall) -> FollowerOutput:
         """Have the core decide on ``inputs``, which ``call`` tells of; said first, whatever the core makes of it."""

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from trajectory_msgs.msg import JointTrajectory
 
-from ik_controller.follower import FollowerOutput, FollowerState
+from ik_controller.follower import FollowerOutput, FollowerPhase, FollowerState
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from tracegen_ros.latency import LatencyWindow, RateWindow
 from tracegen_ros.messages import encode_header, encode_joint_trajectory, encode_path, nanoseconds_from
@@ -86,9 +86,8 @@ class DecisionPublisher:
         if output.event is not None:
             self.last_event = output.event
             self._node.get_logger().info(f"event: {output.event}")
-        going_on = output.state is FollowerState.FOLLOW and output.trajectory is None
-        if going_on and self.output is not None and self.output.state is FollowerState.FOLLOW:
-            return False
+        if output.trajectory is None and _follows_traces(output) and _follows_traces(self.output):
+            return False  # Waiting for the next traces says nothing that the last ones did not say better.
         self.output = output
         return True
 
@@ -104,3 +103,9 @@ class DecisionPublisher:
         """Let go of the publishers."""
         for publisher in (self._trajectories, self._states, self._hand_paths):
             self._node.destroy_publisher(publisher)
+
+
+def _follows_traces(output: FollowerOutput | None) -> bool:
+    return (
+        output is not None and output.state is FollowerState.FOLLOW and output.phase is FollowerPhase.TRACES
+    )

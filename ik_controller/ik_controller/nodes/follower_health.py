@@ -6,7 +6,11 @@ from ik_controller.calibration_gate import CalibrationGate
 from ik_controller.follower import FollowerOutput, FollowerState
 from tracegen_ros.messages import Level
 
-_LEVELS = {FollowerState.HOLD: Level.WARN, FollowerState.STOP: Level.WARN}
+_LEVELS = {
+    FollowerState.HOLD: Level.WARN,
+    FollowerState.STOP: Level.WARN,
+    FollowerState.FAULT: Level.ERROR,
+}
 """States other than these are as they should be."""
 
 
@@ -27,4 +31,4 @@ def follower_health(
         return Level.ERROR if gate.refused else Level.WARN, f"{FollowerState.IDLE}: {gate.reason}"
     if output is None:
         return Level.OK, "waiting for traces" if task else "waiting for an instruction"
-    return _LEVELS.get(output.state, Level.OK), f"{output.state}: {output.reason}"
+    return _LEVELS.get(output.state, Level.OK), output.words

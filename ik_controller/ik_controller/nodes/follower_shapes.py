@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ik_controller.follower import FollowerState
+from ik_controller.follower_interface import FollowerPhase, FollowerState, heard_state
 from ik_controller.grasping import EventKind
 from ik_controller.workspace import Workspace
 from tracegen_ros.messages import Shape, ShapeKind
@@ -38,13 +38,17 @@ BOX_COLOUR = (0.6, 0.6, 0.6, 0.5)
 EVENT_COLOURS = {EventKind.GRASP: (1.0, 0.55, 0.0, 0.9), EventKind.RELEASE: (0.2, 0.9, 0.9, 0.9)}
 STATE_COLOURS = {
     FollowerState.IDLE: (0.8, 0.8, 0.8, 1.0),
-    FollowerState.FOLLOW: (0.4, 1.0, 0.4, 1.0),
-    FollowerState.GRASP: (1.0, 0.55, 0.0, 1.0),
-    FollowerState.RELEASE: (0.2, 0.9, 0.9, 1.0),
-    FollowerState.RETREAT: (0.5, 0.7, 1.0, 1.0),
     FollowerState.HOLD: (1.0, 0.9, 0.2, 1.0),
     FollowerState.STOP: (1.0, 0.3, 0.3, 1.0),
+    FollowerState.FAULT: (1.0, 0.1, 0.6, 1.0),
 }
+PHASE_COLOURS = {
+    FollowerPhase.TRACES: (0.4, 1.0, 0.4, 1.0),
+    FollowerPhase.GRASP: (1.0, 0.55, 0.0, 1.0),
+    FollowerPhase.RELEASE: (0.2, 0.9, 0.9, 1.0),
+    FollowerPhase.RETREAT: (0.5, 0.7, 1.0, 1.0),
+}
+"""Colours of the state FOLLOW."""
 
 _NOWHERE = np.zeros((0, 3))
 
@@ -66,25 +70,19 @@ class FollowerPicture:
     hand_traces: FloatArray | None
 
 
-def state_of(words: str) -> FollowerState | None:
-    """The state that the follower's ``words`` begin with; None before it has one."""
-    name = words.partition(":")[0]
-    return FollowerState(name) if name in FollowerState else None
-
-
 def event_in(words: str) -> EventKind | None:
     """What shall happen at the end of the path, as far as the follower's ``words`` say it."""
-    state = state_of(words)
+    heard = heard_state(words)
     for kind in EventKind:
-        if state is not None and (state.lower() == kind or f"towards a {kind}" in words):
+        if heard is not None and (heard[1].value == kind.value or f"towards a {kind}" in words):
             return kind
     return None
 
 
 def is_under_way(words: str) -> bool:
     """The hand is on a path, or about to be."""
-    moving = (FollowerState.FOLLOW, FollowerState.GRASP, FollowerState.RELEASE, FollowerState.RETREAT)
-    return state_of(words) in moving
+    heard = heard_state(words)
+    return heard is not None and heard[0] is FollowerState.FOLLOW
 
 
 def follower_shapes(picture: FollowerPicture, workspace: Workspace) -> list[Shape]:
@@ -142,8 +140,8 @@ def _state_shape(task: str, words: str | None, workspace: Workspace) -> Shape:
         return Shape("state", ShapeKind.WORDS, _NOWHERE, np.zeros((0, 4)), STATE_HEIGHT)
     middle = (np.array(workspace.lower) + workspace.upper) / 2.0
     middle[2] = workspace.upper[2] + WORDS_ABOVE
-    state = state_of(words)
-    colour = STATE_COLOURS[FollowerState.IDLE if state is None else state]
+    state, phase = heard_state(words) or (FollowerState.IDLE, FollowerPhase.TRACES)
+    colour = PHASE_COLOURS[phase] if state is FollowerState.FOLLOW else STATE_COLOURS[state]
     lines = [line for line in (task, words) if line]
     text = "\n".join(
         line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 3]}..." for line in lines

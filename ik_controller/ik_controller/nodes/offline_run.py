@@ -20,7 +20,7 @@ from sensor_msgs.msg import PointCloud2
 from tf2_ros import Buffer, TransformException
 from trajectory_msgs.msg import JointTrajectory
 
-from ik_controller.follower import FollowerInput, FollowerOutput, TraceFollower
+from ik_controller.follower import FollowerInput, FollowerOutput, Silence, TraceFollower
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.instant_inputs import FINGER_JOINTS
 from ik_controller.nodes.joint_state_buffer import JointStateBuffer
@@ -273,6 +273,8 @@ class OfflineRun:
             self._follower.enable(call.on)
         elif call.kind is CallKind.STOP:
             self._follower.stop(call.text)
+        elif call.kind is CallKind.RECOVER:
+            self._follower.recover()
 
     def _update(
         self,
@@ -302,6 +304,7 @@ class OfflineRun:
                 joint_state_now=None if joints is None else (joints.positions, joints.velocities),
                 finger_width_m=None if fingers is None else float(fingers.positions.sum()),
                 gripper_busy=call.gripper_busy,
+                silent=Silence.named(call.silent),
             )
         )
 

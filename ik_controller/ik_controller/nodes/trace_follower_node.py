@@ -99,6 +99,7 @@ class TraceFollowerNode(LifecycleNode):
         self._offered_services = [
             self.create_service(SetBool, "~/enable", self._on_enable),
             self.create_service(Trigger, "~/stop", self._on_stop),
+            self.create_service(Trigger, "~/recover", self._on_recover),
         ]
         self._timers_in_use = [
             self.create_timer(_WATCHDOG_PERIOD_S, self._watch),
@@ -123,7 +124,7 @@ class TraceFollowerNode(LifecycleNode):
         self._processed_ns: int | None = None
         self._task = ""
         self._decisions.forget()
-        self._core.count_anew()
+        self._core.begin()
         self._subscriptions_in_use = [
             self.create_subscription(PointCloud2, parameters.traces_topic, self._on_traces, LATEST),
             self.create_subscription(Image, parameters.depth_topic, self._on_depth, SENSOR),
@@ -226,6 +227,15 @@ class TraceFollowerNode(LifecycleNode):
         self.get_logger().warning(f"stopped by service: {response.message}")
         return response
 
+    def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._core.recover()
+        self._tick()
+        response.message = (
+            "the fault is forgotten: the arm may go on" if response.success else "nothing to recover from"
+        )
+        self.get_logger().warning(f"recovery by service: {response.message}")
+        return response
+
     # Decisions
 
     def _on_recorded_call(self, message: String) -> None:
@@ -237,8 +247,6 @@ class TraceFollowerNode(LifecycleNode):
             return
         if call.kind is CallKind.BEGIN:
             self._recorded.begin()
-            self._core.enable(True)
-            self._core.set_task("")
             self._core.make(call)
         elif call.kind is CallKind.END:
             self._recorded.end()
@@ -341,7 +349,7 @@ class TraceFollowerNode(LifecycleNode):
 
     def _send(self, output: FollowerOutput, stages_s: dict[str, float], decided_s: float) -> None:
         if self._decisions.send(output, self._updates.epoch_ns, stages_s, decided_s):
-            self._show_state(f"{output.state}: {output.reason}")
+            self._show_state(output.words)
 
     def _show_state(self, text: str) -> None:
         closed = f"{FollowerState.IDLE}: {self._gate.reason}"
@@ -365,6 +373,8 @@ class TraceFollowerNode(LifecycleNode):
         )
         values = {
             "state": "" if output is None else output.state,
+            "phase": "" if output is None else output.phase,
+            "gate": "" if output is None else output.gate or "",
             "reason": "" if output is None else output.reason,
             "task": self._task,
             "enabled": self._enabled,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ik_controller.follower import FollowerInput
+from ik_controller.follower import FollowerInput, Silence
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.instant_inputs import InstantInputs, Observation, opening_m
 from tracegen_ros.messages import JointSample, nanoseconds_from, seconds_from
@@ -41,7 +41,12 @@ class UpdateInputs:
         self.updated_ns = 0
 
     def of_now(
-        self, observation: Observation | None, clock_ns: int, gripper_busy: bool, number: int
+        self,
+        observation: Observation | None,
+        clock_ns: int,
+        gripper_busy: bool,
+        number: int,
+        silent: tuple[Silence, ...] = (),
     ) -> tuple[FollowerInput, CoreCall]:
         """Input and record of call ``number``, at ``clock_ns`` on the node's clock [ns].
 
@@ -50,6 +55,7 @@ class UpdateInputs:
             clock_ns: The node's time [ns].
             gripper_busy: A gripper goal is being carried out.
             number: Counts the calls.
+            silent: Inputs that should be coming and have gone silent.
         """
         joints, fingers = self._robot_state(observation)
         wanted = CoreCall(
@@ -61,6 +67,7 @@ class UpdateInputs:
             knows_joints=True,
             # Fingers that report their opening are watched by the core, in the time of the stamps.
             gripper_busy=fingers is None and gripper_busy and not self._lockstep,
+            silent=tuple(str(one) for one in silent),
         )
         return self._gather(wanted, observation, joints, fingers)
 
@@ -100,6 +107,7 @@ class UpdateInputs:
             joint_state_now=None if joints is None else (joints.positions, joints.velocities),
             finger_width_m=opening_m(fingers),
             gripper_busy=wanted.gripper_busy,
+            silent=Silence.named(wanted.silent),
         )
         self.updated_ns = now_ns
         return given, replace(

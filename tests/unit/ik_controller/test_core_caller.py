@@ -28,6 +28,13 @@ class Core:
     def stop(self, reason: str) -> None:
         self.told.append(reason)
 
+    def recover(self) -> bool:
+        self.told.append("recover")
+        return True
+
+    def begin(self) -> None:
+        self.told.append("begin")
+
     def update(self, inputs: object) -> None:
         raise RuntimeError("broken")
 
@@ -40,7 +47,7 @@ def test_calls_are_counted_and_recorded_ones_keep_their_numbers() -> None:
     caller.make(CoreCall(7, CallKind.STOP, "enough"))
     caller.make(CoreCall(0, CallKind.BEGIN))
     caller.stop("again")
-    assert core.told == [True, "lift", "enough", "again"]
+    assert core.told == [True, "lift", "enough", "begin", "again"]
     assert [(call.number, call.kind) for call in said] == [
         (0, CallKind.ENABLE),
         (1, CallKind.TASK),
@@ -48,8 +55,10 @@ def test_calls_are_counted_and_recorded_ones_keep_their_numbers() -> None:
         (0, CallKind.BEGIN),
         (1, CallKind.STOP),
     ]
-    caller.count_anew()
-    assert caller.number == 0
+    core.told.clear()
+    assert caller.recover()
+    caller.begin()
+    assert core.told == ["recover", "begin"] and caller.number == 0
 
 
 def test_an_update_is_on_record_though_the_core_breaks() -> None:
@@ -71,6 +80,7 @@ class Gate:
 
 
 HOLDING = FollowerOutput(FollowerState.HOLD, "no traces", None, 0.0)
+FAULTY = FollowerOutput(FollowerState.FAULT, "the fingers are stuck", None, 0.0)
 FOLLOWING = FollowerOutput(FollowerState.FOLLOW, "on its way", None, 0.0)
 
 
@@ -83,6 +93,7 @@ FOLLOWING = FollowerOutput(FollowerState.FOLLOW, "on its way", None, 0.0)
         ([], Gate(True), None, "", (Level.OK, "waiting for an instruction")),
         ([], Gate(True), None, "lift", (Level.OK, "waiting for traces")),
         ([], Gate(True), HOLDING, "lift", (Level.WARN, "HOLD: no traces")),
+        ([], Gate(True), FAULTY, "lift", (Level.ERROR, "FAULT: the fingers are stuck")),
         ([], Gate(True), FOLLOWING, "lift", (Level.OK, "FOLLOW: on its way")),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from trace_scenes import BlockOnTable, pick_path
 
-from ik_controller.follower import FollowerInput, FollowerOutput, FollowerState, TraceFollower
+from ik_controller.follower import FollowerInput, FollowerOutput, FollowerPhase, FollowerState, TraceFollower
 from ik_controller.joint_limits import find_violations
 from ik_controller.joint_trajectory import JointState
 from ik_controller.robot_model import RobotModel
@@ -98,7 +98,7 @@ def test_a_dip_that_stops_short_is_finished_by_depth() -> None:
     path, grasp = pick_path(scene.tcp, scene.block, lowest=0.085)
     follower = started()
     output = follower.update(scene.inputs(1.0, scene.traces(path, grasp)))
-    assert output.state is FollowerState.GRASP
+    assert output.state is FollowerState.FOLLOW and output.phase is FollowerPhase.GRASP
     assert output.trajectory is not None
     end = ROBOT.tcp_in_base(output.trajectory.positions[-1])[:3, 3]
     assert end[2] == pytest.approx(0.019, abs=0.004)
@@ -118,7 +118,7 @@ def test_a_closed_hand_that_holds_nothing_opens_rises_and_goes_on() -> None:
         robot.obey(output)
         robot.advance(now, PERIOD)
         now += PERIOD
-        if "closed on nothing" in events and output.state is FollowerState.FOLLOW:
+        if "closed on nothing" in events and output.phase is FollowerPhase.TRACES:
             break
     assert "closed on nothing" in events
     assert widths == [0.0, 0.08]

@@ -32,10 +32,10 @@ def shapes(picture: FollowerPicture) -> dict[str, Shape]:
     [
         ("FOLLOW: following towards a grasp", EventKind.GRASP),
         ("FOLLOW: following towards a release, slowed down", EventKind.RELEASE),
-        ("GRASP: approaching for a grasp", EventKind.GRASP),
-        ("RELEASE: moving the fingers", EventKind.RELEASE),
+        ("FOLLOW (grasp): approaching for a grasp", EventKind.GRASP),
+        ("FOLLOW (release): moving the fingers", EventKind.RELEASE),
         ("FOLLOW: following", None),
-        ("RETREAT: let go: rising", None),
+        ("FOLLOW (retreat): let go: rising", None),
         ("HOLD: no trace rides the hand", None),
         ("waiting for an instruction", None),
     ],
@@ -61,7 +61,7 @@ def test_everything_known_is_shown_and_the_state_has_its_own_colour() -> None:
     assert shown["state"].text == f"put it there\n{words}"
     assert shown["state"].colours.tolist() == list(STATE_COLOURS["HOLD"])
     assert shown["state"].points[0, 2] > BOX.upper[2]
-    assert not is_under_way(words) and is_under_way("FOLLOW: following")
+    assert not is_under_way(words) and is_under_way("FOLLOW (grasp): moving the fingers")
 
 
 def test_without_a_follower_nothing_is_shown() -> None:

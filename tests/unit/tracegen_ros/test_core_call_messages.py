@@ -14,6 +14,8 @@ from tracegen_ros.messages.core_calls import CallKind, CoreCall, decode_core_cal
     [
         CoreCall(3, CallKind.TASK, text='put "it" there'),
         CoreCall(4, CallKind.ENABLE, on=True),
+        CoreCall(5, CallKind.RECOVER),
+        CoreCall(6, CallKind.UPDATE, silent=("camera", "clock")),
         CoreCall(
             5, CallKind.UPDATE, now_ns=1_795_275_600_123_456_789, traces_ns=0, joints_ns=7, has_depth=True
         ),

@@ -23,6 +23,7 @@ class CallKind(StrEnum):
     TASK = "task"
     ENABLE = "enable"
     STOP = "stop"
+    RECOVER = "recover"
     BEGIN = "begin"
     """From a replay: the calls of a recorded run follow, from its beginning."""
     END = "end"
@@ -46,6 +47,7 @@ class CoreCall:
         has_camera: The camera's intrinsics and its pose were there.
         knows_joints: The joints at the traces' stamp were known.
         gripper_busy: A gripper goal was being carried out.
+        silent: Inputs that should have been coming and had gone silent.
     """
 
     number: int
@@ -60,6 +62,7 @@ class CoreCall:
     has_camera: bool = False
     knows_joints: bool = False
     gripper_busy: bool = False
+    silent: tuple[str, ...] = ()
 
 
 def encode_core_call(call: CoreCall) -> String:
@@ -77,6 +80,7 @@ def decode_core_call(message: String) -> CoreCall:
     """
     try:
         values = json.loads(message.data)
-        return CoreCall(**{**values, "kind": CallKind(values["kind"])})
+        kind = CallKind(values["kind"])
+        return CoreCall(**{**values, "kind": kind, "silent": tuple(values.get("silent", ()))})
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise MessageError(f"{message.data[:80]!r} tells of no call of the motion core: {error}") from error

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 STATE_COLOURS = {
     "IDLE": "#8a93a3",
     "FOLLOW": "#2f9e63",
-    "GRASP": "#2b77d9",
-    "RELEASE": "#7a55d1",
-    "RETREAT": "#1aa3a8",
+    "FOLLOW (grasp)": "#2b77d9",
+    "FOLLOW (release)": "#7a55d1",
+    "FOLLOW (retreat)": "#1aa3a8",
     "HOLD": "#e08a00",
     "STOP": "#d63a3a",
+    "FAULT": "#b3007d",
 }
-"""One colour per state of the follower."""
+"""One colour per state of the follower; following has phases of its own."""
 
 _UNKNOWN_COLOUR = "#b9bfca"
 _GOOD, _BAD, _RESTING = "#2f9e63", "#d63a3a", "#8a93a3"
@@ -139,7 +140,7 @@ class RecentHealth:
 
 
 def state_word(text: str) -> str:
-    """The state in what the follower says, ``FOLLOW: towards a grasp``; empty when it says none."""
+    """The state in what the follower says, ``FOLLOW (grasp): closing``, with its phase; empty when it says none."""
     word = text.partition(":")[0].strip()
     return word if word in STATE_COLOURS else ""
 

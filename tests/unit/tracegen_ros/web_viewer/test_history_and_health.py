@@ -91,14 +91,15 @@ def test_the_plots_cover_their_window_and_no_more() -> None:
 def test_states_are_spells_on_a_strip() -> None:
     health = RecentHealth(10.0)
     assert health.spells(0.0) == []
-    for at_s, state in ((0.0, "IDLE"), (1.0, "IDLE"), (15.0, "FOLLOW"), (18.0, "GRASP")):
+    for at_s, state in ((0.0, "IDLE"), (1.0, "IDLE"), (15.0, "FOLLOW"), (18.0, "FOLLOW (grasp)")):
         health.add_state(at_s, state)
-    assert health.spells(20.0) == [("IDLE", 0.0, 0.5), ("FOLLOW", 0.5, 0.8), ("GRASP", 0.8, 1.0)]
+    assert health.spells(20.0) == [("IDLE", 0.0, 0.5), ("FOLLOW", 0.5, 0.8), ("FOLLOW (grasp)", 0.8, 1.0)]
     assert states_html(health.spells(20.0), 10.0).count("<rect") == 3
 
 
 def test_the_state_is_the_word_before_the_reason() -> None:
     assert state_word("FOLLOW: towards a grasp") == "FOLLOW"
+    assert state_word("FOLLOW (grasp): moving the fingers") == "FOLLOW (grasp)"
     assert state_word("waiting for an instruction") == ""
 
 
