@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from ik_controller.camera_bias import BiasConfig, CameraBias
 from ik_controller.depth_scale import UNKNOWN_SCALE, DepthScale
 from ik_controller.follower_interface import FollowerInput
-from ik_controller.grasping import EventConfig, EventKind, GraspEvent, find_event
-from ik_controller.hand_motion import HandMotion, estimate_hand_motion
+from ik_controller.grasping import EventKind, EventSource, GraspEvent, MovingScene
+from ik_controller.hand_motion import HandMotion, HandMotionConfig, estimate_hand_motion
+from ik_controller.hand_orientation import OrientationFreedom
 from ik_controller.hand_points import HandPoints, find_hand_points
 from ik_controller.lifting import lift_traces
 from ik_controller.robot_model import RobotModel
@@ -31,6 +32,9 @@ LOWEST_OBJECT_POINT = 0.006
 
 HIGHEST_OBJECT_POINT = 0.10
 """Points higher than this over the table lie on the robot [m]."""
+
+HELD_OBJECT_REACH = 0.055
+"""A point on a held object is not this much higher than the tool centre point [m]."""
 
 OBJECT_PASSING_DISTANCE = 0.06
 """The hand passes an object that it grasps within this distance [m]."""
@@ -78,16 +82,20 @@ class TraceReader:
     def __init__(
         self,
         robot: RobotModel,
-        events: EventConfig,
+        events: EventSource,
         surfaces: SurfaceConfig,
         bias: BiasConfig,
         assumed_table: float,
+        motion: HandMotionConfig | None = None,
+        freedom: OrientationFreedom = OrientationFreedom.HEADING,
     ) -> None:
         self._robot = robot
         self._events = events
         self._surfaces = surfaces
         self._bias = CameraBias(bias)
         self._table = assumed_table
+        self._motion = motion or HandMotionConfig()
+        self._freedom = freedom
 
     @property
     def camera_bias(self) -> FloatArray:
@@ -110,14 +118,19 @@ class TraceReader:
         points = lifted.points_in_base
         tcp_in_base = self._robot.tcp_in_base(inputs.joints_at_trace)
         hand = find_hand_points(points[0], hand_in_base, self._robot.hand, finger_width)
-        motion = estimate_hand_motion(points[:, hand.mask], tcp_in_base)
+        motion = estimate_hand_motion(points[:, hand.mask], tcp_in_base, self._motion, self._freedom)
         lowest = motion.positions[int(np.argmin(motion.positions[:, 2]))]
         around = self.surroundings(inputs, lowest, finger_width, holding)
         if around.table is not None:
             self._table = around.table
         others = self._object_points(points[: len(motion.positions)], hand, motion, holding)
         heights = motion.positions[:, 2] - self._table
-        event = find_event(motion.positions, others, heights, holding, self._events)
+        stamp_s = inputs.now_s if inputs.trace_stamp_s is None else inputs.trace_stamp_s
+        event = self._events.next_event(
+            MovingScene(
+                motion.positions, motion.rotations, others, heights, holding, stamp_s, inputs.gripper_signal
+            )
+        )
         thing = None
         if event is not None and event.kind is EventKind.GRASP:
             thing = self.surroundings(inputs, motion.positions[event.step], finger_width, holding).thing
@@ -158,7 +171,7 @@ class TraceReader:
         """(K + 1, M, 3) traces of points that may lie on an object the hand takes or holds."""
         start = points[0]
         tcp = motion.positions[0]
-        highest = tcp[2] + self._events.object_reach if holding else self._table + HIGHEST_OBJECT_POINT
+        highest = tcp[2] + HELD_OBJECT_REACH if holding else self._table + HIGHEST_OBJECT_POINT
         with np.errstate(invalid="ignore"):
             candidate = (start[:, 2] > self._table + LOWEST_OBJECT_POINT) & (start[:, 2] < highest)
         candidate &= ~hand.mask

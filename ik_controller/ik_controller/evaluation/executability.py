@@ -87,7 +87,7 @@ class MotionProbe:
         lifted = lift_traces(traces, self._camera.in_base, frame.depth_m, self._camera.intrinsics)
         points = lifted.points_in_base
         hand = find_hand_points(points[0], robot.hand_in_base(joints), robot.hand, width)
-        motion = estimate_hand_motion(points[:, hand.mask], tcp)
+        motion = estimate_hand_motion(points[:, hand.mask], tcp, config.hand_motion, config.orientation)
         positions = config.workspace.clamp_from(tcp[:3, 3], motion.positions)
         rotations = allowed_rotations(config.orientation, positions, motion.rotations @ tcp[:3, :3])
         turning = config.workspace.speed / config.workspace.turning_speed
