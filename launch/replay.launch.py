@@ -182,6 +182,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             "trajectory_topic": TRAJECTORY_TOPIC,
             "gripper_action": GRIPPER_ACTION,
             "calls_topic": CALLS_TOPIC,
+            "robot_obeys": False,
             "diagnostics_rate_hz": _DIAGNOSTICS_RATE_HZ,
             **(_PATIENT_S if lockstep else {}),
         },

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ik_controller.follower import FollowerConfig
+from ik_controller.follower import FollowerConfig, Silence
+from tracegen_ros.messages import nanoseconds_from
 from tracegen_ros.parameters import parameter
 
 _CORE = FollowerConfig()
@@ -81,6 +82,34 @@ class FollowerParameters:
     joint_gap_s: float = parameter(
         0.1, "Joint states further apart than this [s] are not interpolated", minimum=0.001, maximum=1.0
     )
+    camera_timeout_s: float = parameter(
+        0.7,
+        "Depth images or CameraInfo that stop coming for this long [s, node clock] hold the arm",
+        minimum=0.05,
+        maximum=10.0,
+    )
+    finger_timeout_s: float = parameter(
+        1.0,
+        "Fingers that stop reporting their opening for this long [s, node clock] hold the arm when they are waited for",
+        minimum=0.05,
+        maximum=10.0,
+    )
+    clock_timeout_s: float = parameter(
+        5.0,
+        "Simulated time that stops for this long [s of wall time] holds the arm",
+        minimum=0.1,
+        maximum=3600.0,
+    )
+    ramp_s: float = parameter(
+        _CORE.permit.ramp_s,
+        "After it was enabled or recovered the arm comes to full speed within this time [s]",
+        minimum=0.0,
+        maximum=30.0,
+    )
+    robot_obeys: bool = parameter(
+        True,
+        "False where nobody carries out what is commanded, as in a dry run: standing still is no fault there",
+    )
     calibration_check: bool = parameter(
         False,
         "Nothing moves before the hand was seen where the camera's calibration puts it: for real robots",
@@ -92,6 +121,15 @@ class FollowerParameters:
         1.0, "How often health is published [Hz of wall time]", minimum=0.1, maximum=50.0
     )
 
+    def silence_limits_ns(self) -> dict[Silence, int]:
+        """After which time without a message [ns] an input counts as silent."""
+        camera_ns = nanoseconds_from(self.camera_timeout_s)
+        return {
+            Silence.CAMERA: camera_ns,
+            Silence.CAMERA_INFO: camera_ns,
+            Silence.FINGERS: nanoseconds_from(self.finger_timeout_s),
+        }
+
     def follower_config(self) -> FollowerConfig:
         """The motion core's settings under these parameters; a slow hand also approaches and turns slowly."""
         share = min(1.0, self.speed / _CORE.workspace.speed)
@@ -102,5 +140,6 @@ class FollowerParameters:
             workspace=replace(
                 _CORE.workspace, speed=self.speed, turning_speed=share * _CORE.workspace.turning_speed
             ),
-            safety=replace(_CORE.safety, max_trace_age_s=self.max_trace_age_s),
+            safety=replace(_CORE.safety, max_trace_age_s=self.max_trace_age_s, robot_obeys=self.robot_obeys),
+            permit=replace(_CORE.permit, ramp_s=self.ramp_s),
         )

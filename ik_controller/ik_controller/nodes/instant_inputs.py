@@ -63,6 +63,7 @@ class InstantInputs:
         errors: Is told what is wrong with an input.
 
     Attributes:
+        camera_is_fixed: The camera's pose was found, and comes from fixed transforms alone; None before it was found.
         intrinsics: Of the colour camera; None before they came.
         joints: The arm's recent past.
         fingers: The fingers' recent past.
@@ -82,6 +83,7 @@ class InstantInputs:
         self._errors = errors
         self._depths: OrderedDict[int, Image] = OrderedDict()
         self._camera_in_base: dict[str, NDArray[np.float64]] = {}
+        self.camera_is_fixed: bool | None = None
         self.intrinsics: CameraIntrinsics | None = None
         self.joints = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
         self.fingers = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
@@ -164,6 +166,7 @@ class InstantInputs:
             try:
                 found = self._transforms.lookup_transform(self._base_frame, frame_id, Time())
                 self._camera_in_base[frame_id] = decode_transform(found.transform)
+                self.camera_is_fixed = decode_stamp(found.header.stamp) == 0
             except (TransformException, MessageError) as error:
                 self._errors.note(
                     "camera pose", f"no transform from {frame_id!r} to {self._base_frame!r}: {error}"
@@ -171,6 +174,11 @@ class InstantInputs:
                 return None
         self._errors.note("camera pose", "")
         return self._camera_in_base[frame_id]
+
+    def forget_camera_pose(self) -> None:
+        """It is looked up again."""
+        self._camera_in_base.clear()
+        self.camera_is_fixed = None
 
     def _depth_near(self, stamp_ns: int) -> Image | None:
         """Cameras may stamp colour and depth apart."""

@@ -22,7 +22,7 @@ from std_srvs.srv import SetBool, Trigger
 from tf2_ros import Buffer, TransformListener
 
 from ik_controller.calibration_gate import CalibrationGate
-from ik_controller.follower import FollowerConfig, FollowerOutput, FollowerState, TraceFollower
+from ik_controller.follower import FollowerConfig, FollowerOutput, FollowerState, Silence, TraceFollower
 from ik_controller.joint_limits import LimitsError
 from ik_controller.nodes.calibration_look import CalibrationLook
 from ik_controller.nodes.core_caller import CoreCaller
@@ -31,9 +31,10 @@ from ik_controller.nodes.follower_health import follower_health
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.gripper_link import GripperLink
 from ik_controller.nodes.input_errors import InputErrors
-from ik_controller.nodes.instant_inputs import InstantInputs, Observation
+from ik_controller.nodes.instant_inputs import FINGER_JOINTS, InstantInputs, Observation
 from ik_controller.nodes.recorded_calls import RecordedCalls
 from ik_controller.nodes.update_inputs import CLOCK_SET_BACK_NS, UpdateInputs
+from ik_controller.nodes.watchdogs import Watchdogs
 from ik_controller.resources import ResourceError
 from ik_controller.robot_model import RobotModel, RobotModelError
 from tracegen_ros.instruction import InstructionTextError, clean_instruction
@@ -118,6 +119,7 @@ class TraceFollowerNode(LifecycleNode):
         self._inputs = InstantInputs(parameters, self._robot.joint_names, self._transforms, self._errors)
         self._updates = UpdateInputs(self._inputs, parameters)
         self._recorded = RecordedCalls(self._inputs)
+        self._watchdogs = Watchdogs(self, parameters, self._inputs, self._errors)
         self._gate = CalibrationGate(self._robot, needed=parameters.calibration_check)
         self._look = CalibrationLook(self._gate, self._inputs)
         self._pending: Observation | None = None
@@ -180,14 +182,18 @@ class TraceFollowerNode(LifecycleNode):
         self._process_pending()
 
     def _on_depth(self, image: Image) -> None:
+        self._watchdogs.hear(Silence.CAMERA)
         self._inputs.add_depth(image)
         self._process_pending()
 
     def _on_camera_info(self, info: CameraInfo) -> None:
+        self._watchdogs.hear(Silence.CAMERA_INFO)
         if self._inputs.add_camera_info(info):
             self._process_pending()
 
     def _on_joint_state(self, message: JointState) -> None:
+        if not set(FINGER_JOINTS).isdisjoint(message.name):
+            self._watchdogs.hear(Silence.FINGERS)
         if self._inputs.add_joint_state(message):
             self._process_pending()
 
@@ -298,6 +304,8 @@ class TraceFollowerNode(LifecycleNode):
         """Go on without what does not come; the core says what is missing and holds."""
         if not self._active:
             return
+        if self._watchdogs.look() and not self._recorded.active:
+            self._tick()
         self._gripper.give_up_after(self._settings.gripper_timeout_s)
         if (
             self._pending is not None
@@ -314,8 +322,13 @@ class TraceFollowerNode(LifecycleNode):
         """Call the core with what there is now, or, of that, with what it was called with in a recorded run."""
         started_s = time.monotonic()
         if recorded is None:
-            clock_ns = self.get_clock().now().nanoseconds
-            inputs, call = self._updates.of_now(observation, clock_ns, self._gripper.busy, self._core.number)
+            inputs, call = self._updates.of_now(
+                observation,
+                self.get_clock().now().nanoseconds,
+                self._gripper.busy,
+                self._core.number,
+                self._watchdogs.silent(),
+            )
         else:
             inputs, call = self._updates.of_call(recorded, observation)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from control_msgs.action import GripperCommand
@@ -107,16 +108,24 @@ class Cell:
         values = [positions[name] for name in self.joint_order]
         self.states.publish(encode_joint_state(self.joint_order, values, np.zeros(len(values)), header))
 
-    def see(self, *, camera_frame: str | None = None, with_traces: bool = True) -> int:
-        """One image's time passes: clock, joints, camera and the traces predicted from it. Returns the stamp [ns]."""
+    def see(
+        self, *, camera_frame: str | None = None, with_traces: bool = True, without: Sequence[str] = ()
+    ) -> int:
+        """One image's time passes: clock, joints, camera and the traces predicted from it. Returns the stamp [ns].
+
+        Of "joints", "info" and "images", those in ``without`` do not come.
+        """
         self.now_ns += PERIOD_NS
         header = encode_header(self.now_ns, camera_frame or self.calibration.child_frame)
         depth, traces = self.observe()
         self.clock.publish(Clock(clock=encode_stamp(self.now_ns)))
-        self.publish_joints()
-        self.info.publish(encode_intrinsics(INTRINSICS, header))
-        self.depth.publish(encode_depth(depth, header))
-        self.colour.publish(encode_colour(np.zeros((*depth.shape, 3), np.uint8), header))
+        if "joints" not in without:
+            self.publish_joints()
+        if "info" not in without:
+            self.info.publish(encode_intrinsics(INTRINSICS, header))
+        if "images" not in without:
+            self.depth.publish(encode_depth(depth, header))
+            self.colour.publish(encode_colour(np.zeros((*depth.shape, 3), np.uint8), header))
         if with_traces:
             self.traces.publish(encode_trace_grid(traces, header))
         return self.now_ns
@@ -151,8 +160,10 @@ class Cell:
         depth[near] = along
         return depth.astype(np.float32).reshape(rows.shape), (distance < 0.002).reshape(rows.shape)
 
-    def wait_for_words(self, words: str, deadline_s: float = 20.0) -> None:
-        """Until the follower says ``words``, while joint states and the clock go on."""
+    def wait_for_words(
+        self, words: str, deadline_s: float = 60.0, meanwhile: Callable[[], object] | None = None
+    ) -> None:
+        """Until the follower says ``words``; ``meanwhile`` joint states and the clock go on, or what is given."""
         ends_s = time.monotonic() + deadline_s
 
         def said() -> bool:
@@ -160,5 +171,8 @@ class Cell:
 
         while not said():
             assert time.monotonic() < ends_s, f"waited for {words!r}, heard {[m.data for m in self.words]}"
-            self.pass_time(0.02)
+            if meanwhile is None:
+                self.pass_time(0.02)
+            else:
+                meanwhile()
             self.tester.spin_once()

@@ -18,7 +18,9 @@ TRACE_NODE = Path(__file__).parents[1] / "tracegen_ros" / "straight_trace_node.p
 def test_the_arm_comes_to_a_smooth_hold_when_trace_node_is_killed(tester, processes) -> None:
     simulated = ("--ros-args", "-p", "use_sim_time:=true")
     trace_node = processes.python(TRACE_NODE, *simulated)
-    processes.node("ik_controller.nodes.trace_follower_node", use_sim_time=True, enabled=True)
+    processes.node(
+        "ik_controller.nodes.trace_follower_node", use_sim_time=True, enabled=True, robot_obeys=False
+    )
     tester.activate("trace_node", "trace_follower")
     cell = Cell(tester)
     tester.publisher(Image, "/camera/camera/color/image_raw", SENSOR)
@@ -31,7 +33,7 @@ def test_the_arm_comes_to_a_smooth_hold_when_trace_node_is_killed(tester, proces
     tester.wait(moving, "the arm to follow")
     trace_node.kill()
     trace_node.wait()
-    cell.wait_for_words("HOLD: traces are")
+    cell.wait_for_words("HOLD: traces are", meanwhile=lambda: cell.see(with_traces=False))
     for message in cell.trajectories:
         motion = decode_joint_trajectory(message, ARM)
         assert not find_violations(motion.times_s, motion.positions, cell.robot.limits)

@@ -25,6 +25,7 @@ def running(tester, processes) -> Cell:
         enabled=True,
         diagnostics_rate_hz=20.0,
         input_timeout_s=0.2,
+        robot_obeys=False,
     )
     tester.activate("trace_follower")
     return Cell(tester)
@@ -101,7 +102,7 @@ def test_an_unknown_camera_frame_is_named_and_nothing_moves(cell: Cell) -> None:
 def test_the_arm_comes_to_rest_with_a_reason_when_traces_stop(cell: Cell) -> None:
     cell.instruct("lift")
     follow(cell, 3)
-    cell.wait_for_words("HOLD: traces are")
+    cell.wait_for_words("HOLD: traces are", meanwhile=lambda: cell.see(with_traces=False))
     motion = decode_joint_trajectory(cell.trajectories[-1], ARM)
     np.testing.assert_allclose(motion.velocities[-1], 0.0, atol=1e-6)
 
