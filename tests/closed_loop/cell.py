@@ -22,6 +22,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
+from tests.introduction import Introduction
 from trajectory_msgs.msg import JointTrajectory
 
 from tracegen_ros.messages import decode_diagnostics, decode_stamp, seconds_from
@@ -44,8 +45,8 @@ DRIVER_WELL = ("READY", "MOVING", "STOPPING")
 """States of the driver that need no recovery."""
 
 FOLLOWER_STATE_TOPIC = "/trace_follower/state"
-START_TIMEOUT_S = 90.0
-CALL_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 180.0
+CALL_TIMEOUT_S = 60.0
 QUIET_S = 0.4
 """What was under way when the instruction was taken back has arrived after this [s]."""
 
@@ -118,6 +119,8 @@ class Cell:
         self._enable = self.node.create_client(SetBool, "/trace_follower/enable")
         self._node_states = [self.node.create_client(GetState, f"{name}/get_state") for name in self._nodes]
         self._recover = self.node.create_client(Trigger, "/fr3_driver/recover")
+        # After all other clients: who answers this knows them.
+        self._introductions = [Introduction(self.node, name) for name in sorted({SIMULATOR, *self._nodes})]
         self.node.create_subscription(Clock, "/clock", self._on_clock, SENSOR)
         self.node.create_subscription(String, FOLLOWER_STATE_TOPIC, self._on_state, LATCHED)
         self.node.create_subscription(String, "/fr3_driver/state", self._on_driver_state, LATCHED)
@@ -149,6 +152,9 @@ class Cell:
             silent = [service.srv_name for service in services if not service.service_is_ready()]
             silent += [] if self.follower_state else [FOLLOWER_STATE_TOPIC]
             raise CellError(f"after {START_TIMEOUT_S:.0f} s there is still no {', '.join(silent)}")
+        # Each is asked again until it answers.
+        if not self.spin_until(lambda: all(one.is_done() for one in self._introductions), START_TIMEOUT_S):
+            raise CellError(f"{SIMULATOR} or one of {', '.join(self._nodes)} answers no question")
         if not self.spin_until(self._nodes_are_active, START_TIMEOUT_S):
             raise CellError(f"after {START_TIMEOUT_S:.0f} s {' or '.join(self._nodes)} is still not active")
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 60.0
 
 INTERRUPTED_WITH_PARENT = ("env", "--default-signal=INT", "setpriv", "--pdeathsig", "INT")
 """Runs a command that is interrupted when its parent is killed, so that no nodes stay behind.

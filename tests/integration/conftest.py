@@ -10,26 +10,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.srv import GetParameters
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
+from tests.introduction import Introduction
 
 from tracegen_ros.messages import Level, decode_diagnostics
 from tracegen_ros.nodes.bring_up import bring_up
 
 DEADLINE_S = 60.0
 
-INTRODUCTION_S = 2.0
-"""A harmless question that is not answered within this is asked again [s]."""
+GOODBYE_S = 60.0
+"""A process that was told to end and has not is ended the hard way after this [s]; it may have a bag to finish."""
 
 # Camera images fit into Fast DDS's shared memory, as under the launch file; nodes that tests start inherit it.
 PROFILES = Path(__file__).parents[2] / "launch" / "dds" / "fast_dds.xml"
@@ -56,8 +57,8 @@ class Tester:
     def hear(self, kind: type, topic: str, qos: QoSProfile | int) -> list[Any]:
         """The list that messages of ``topic`` are appended to, once somebody publishes there."""
         heard: list[Any] = []
-        self.node.create_subscription(kind, topic, heard.append, qos)
-        self.wait(lambda: self.node.count_publishers(topic) > 0, f"a publisher of {topic}")
+        subscription = self.node.create_subscription(kind, topic, heard.append, qos)
+        self.wait(lambda: subscription.get_publisher_count() > 0, f"a publisher of {topic}")
         return heard
 
     def wait(self, happened: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -73,35 +74,24 @@ class Tester:
 
     def call(self, kind: type, service: str, request: Any) -> Any:
         """The answer of a service."""
-        client = self.node.create_client(kind, service)
-        self.wait(client.service_is_ready, f"service {service}")
-        self._introduce(service.rpartition("/")[0])
+        client = self.client(kind, service)
         future = client.call_async(request)
         self.wait(future.done, f"an answer of {service}")
         self.node.destroy_client(client)
         return future.result()
 
-    def _introduce(self, server: str) -> None:
-        """Wait until the node ``server`` knows every client made here so far.
+    def client(self, kind: type, service: str) -> Client:
+        """A client that the service's node knows: no answer to it is lost."""
+        client = self.node.create_client(kind, service)
+        self.wait(client.service_is_ready, f"service {service}")
+        server = service.rpartition("/")[0]
+        introduction = Introduction(self.node, server)
+        self.wait(introduction.is_done, f"an answer of {server}")
+        introduction.close()
+        return client
 
-        It loses the answer to a client that it has not heard of yet. It hears of clients in the order they are made in,
-        so the answer to a later one's question, asked until it comes, says that the others are known.
-        """
-        client = self.node.create_client(GetParameters, f"{server}/get_parameters")
-        asked_s, answers = -INTRODUCTION_S, []
-
-        def answered() -> bool:
-            nonlocal asked_s
-            if client.service_is_ready() and time.monotonic() - asked_s > INTRODUCTION_S:
-                asked_s = time.monotonic()
-                answers.append(client.call_async(GetParameters.Request()))
-            return any(answer.done() for answer in answers)
-
-        self.wait(answered, f"an answer of {server}")
-        self.node.destroy_client(client)
-
-    def wait_for_health(self, name: str, level: Level, words: str) -> dict[str, str]:
-        """The values of the next diagnostic called ``name`` that has ``level`` and contains ``words``."""
+    def wait_for_health(self, name: str, level: Level | None, words: str) -> dict[str, str]:
+        """The values of the next diagnostic called ``name`` that has ``level``, or any, and contains ``words``."""
         self._diagnostics.clear()
         found: list[dict[str, str]] = []
         seen: set[str] = set()
@@ -111,7 +101,7 @@ class Tester:
                 status = decode_diagnostics(array, name)
                 if status is not None:
                     seen.add(f"{status[0].name}: {status[1]}")
-                    if status[0] is level and words in status[1]:
+                    if level in (None, status[0]) and words in status[1]:
                         found.append(status[2])
             self._diagnostics.clear()
             return bool(found)
@@ -119,7 +109,7 @@ class Tester:
         ends_s = time.monotonic() + DEADLINE_S
         while not arrived():
             assert time.monotonic() < ends_s, (
-                f"waited in vain for {level.name} {words!r} of {name}; heard {seen}"
+                f"waited in vain for {level.name if level else 'any'} {words!r} of {name}; heard {seen}"
             )
             self._executor.spin_once(timeout_sec=0.05)
         return found[-1]
@@ -158,18 +148,22 @@ class Processes:
 
     def end(self, process: subprocess.Popen) -> None:
         """End a process as Ctrl-C would."""
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        try:
-            process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        self._end([process])
 
     def close(self) -> None:
-        """End every process that still runs."""
-        for process in self._running:
-            self.end(process)
+        """End every process that still runs, all at once."""
+        self._end(self._running)
+
+    def _end(self, processes: Sequence[subprocess.Popen]) -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in processes:
+            try:
+                process.wait(GOODBYE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def _start(self, command: list[str]) -> subprocess.Popen:
         process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})

@@ -16,6 +16,7 @@ from tests.closed_loop.benchmark import EMULATED
 from tests.closed_loop.cell import Cell, RosSession
 from tests.closed_loop.stack import Stack
 from tests.integration.fr3_driver.conftest import HOST
+from tests.introduction import Introduction
 from tf2_msgs.msg import TFMessage
 from trajectory_msgs.msg import JointTrajectory
 
@@ -26,7 +27,7 @@ from tracegen_ros.qos import LATCHED
 ROBOT_TRAJECTORIES = "/joint_trajectory_controller/joint_trajectory"
 ROBOT_GRIPPER = "/fr3_gripper/gripper_action"
 ARM = [f"fr3_joint{index}" for index in range(1, 8)]
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 MISLEADING = f"""\
 trace_follower:
@@ -80,7 +81,7 @@ class Witness:
         return float(np.abs(self.ghost[-1] - joints).max()) if self.ghost else np.inf
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_a_ghost_moves_and_the_robot_is_told_nothing(tmp_path: Path) -> None:
     parameters = tmp_path / "misleading.yaml"
     parameters.write_text(MISLEADING, encoding="utf-8")
@@ -117,6 +118,8 @@ def test_a_ghost_moves_and_the_robot_is_told_nothing(tmp_path: Path) -> None:
             assert witness.frames["ghost/fr3_link0"] == "fr3_link0"
             assert "<robot" in witness.descriptions[-1].data
             driver = cell.node.create_client(GetState, "/fr3_driver/get_state")
+            introduction = Introduction(cell.node, "/fr3_driver")
+            assert cell.spin_until(introduction.is_done, DEADLINE_S)
             answer = driver.call_async(GetState.Request())
             assert cell.spin_until(answer.done, DEADLINE_S)
             assert answer.result().current_state.id == State.PRIMARY_STATE_INACTIVE
