@@ -32,6 +32,7 @@ from tracegen_ros.qos import SENSOR
 
 ARM = [f"fr3_joint{index}" for index in range(1, 8)]
 FINGERS = ["fr3_finger_joint1", "fr3_finger_joint2"]
+PERIOD_NS = 10_000_000
 
 
 class SimulatedCell:
@@ -55,6 +56,11 @@ class SimulatedCell:
         response = self.tester.call(Trigger, f"/fr3_sim/{service}", Trigger.Request())
         assert response.success, response.message
         return json.loads(response.message)
+
+    def reset(self) -> None:
+        """Begin again; the joint states are of after that."""
+        stamp_ns = self.trigger("reset")["stamp_ns"]
+        self.tester.wait(lambda: self.stamp_ns > stamp_ns, "joint states of the new scene")
 
     def send(self, joint: int, by: float, start_ns: int = 0, names: list[str] | None = None) -> None:
         """Turn one joint by an angle [rad] within a second."""
@@ -125,14 +131,14 @@ def test_clock_and_joint_states_tick_a_hundred_times_a_second_of_simulated_time(
     first = len(cell.states)
     tester.wait(lambda: len(cell.states) > first + 20, "joint states")
     stamps = [decode_stamp(state.header.stamp) for state in cell.states[first:]]
-    assert np.median(np.diff(stamps)) == 10_000_000
+    # Who is late misses some, and hears the others at their times.
+    assert np.gcd.reduce(np.diff(stamps)) == PERIOD_NS
     assert list(cell.states[-1].name) == [*ARM, *FINGERS]
     assert cell.clock
 
 
 def test_a_trajectory_moves_the_arm(cell: SimulatedCell, tester) -> None:
-    cell.trigger("reset")
-    tester.spin_once()
+    cell.reset()
     goal = cell.joints[0] + 0.2
     cell.send(joint=0, by=0.2)
     tester.wait(lambda: abs(cell.joints[0] - goal) < 0.002, "the arm to arrive")
@@ -140,8 +146,7 @@ def test_a_trajectory_moves_the_arm(cell: SimulatedCell, tester) -> None:
 
 @pytest.mark.parametrize("by", [np.nan, 9.0])
 def test_a_refused_trajectory_moves_nothing_and_is_reported(cell: SimulatedCell, tester, by: float) -> None:
-    cell.trigger("reset")
-    tester.spin_once()
+    cell.reset()
     before = cell.joints
     cell.send(joint=0, by=by)
     reports: list[dict[str, Any]] = []
@@ -151,8 +156,7 @@ def test_a_refused_trajectory_moves_nothing_and_is_reported(cell: SimulatedCell,
 
 
 def test_a_trajectory_of_other_joints_is_refused(cell: SimulatedCell, tester) -> None:
-    cell.trigger("reset")
-    tester.spin_once()
+    cell.reset()
     cell.send(joint=0, by=0.1, names=[f"panda_joint{index}" for index in range(1, 8)])
     reports: list[dict[str, Any]] = []
     tester.wait(lambda: reports.append(cell.trigger("report")) or reports[-1]["refused"], "a refusal")

@@ -32,7 +32,7 @@ def launched(*arguments: str) -> Iterator[subprocess.Popen]:
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(30.0)
+            process.wait(60.0)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
 

@@ -13,7 +13,7 @@ from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import Image, PointCloud2
-from tests.integration.launch_file import run_launch_file
+from tests.integration.launch_file import DEADLINE_S, run_launch_file
 
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_ros.bags.topic_map import TopicMap
@@ -79,7 +79,7 @@ def test_beside_a_camera_or_a_live_node_not_one_node_of_a_replay_starts(
     try:
         with ThreadPoolExecutor(1) as pool:
             launch = pool.submit(run_launch_file, "replay.launch.py", f"bag:={bag}")
-            tester.wait(lambda: look() or launch.done(), "the launch to end", 100.0)
+            tester.wait(lambda: look() or launch.done(), "the launch to end", DEADLINE_S)
         code, output = launch.result()
     finally:
         there.destroy_node()

@@ -28,7 +28,7 @@ from tracegen_model.runtime.engines import (
     EngineRequest,
 )
 
-LATE_S = 0.4
+LATE_S = 1.2
 POLL_S = 0.01
 logger = logging.getLogger("tracegen_model.runtime.engines.fragile")
 gate = Path(sys.argv[1])

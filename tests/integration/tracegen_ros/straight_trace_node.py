@@ -1,13 +1,14 @@
 """``trace_node`` with a predictor that needs no network: every point goes 1 cm a step, where the instruction says.
 
 "left", "right"   along the image's columns
-"slow …"          takes a third of a second, like a network on a small machine
+"behind PATH …"   waits until the file PATH is there, like a very slow network; PATH.began says that it waits
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,13 @@ from tracegen_ros.spinning import run_node
 
 STEPS = 4
 STEP_LENGTH = 0.01
-SLOW_S = 0.3
+POLL_S = 0.01
+
+
+def wait_for_gate(gate: Path) -> None:
+    Path(f"{gate}.began").touch()
+    while not gate.exists():
+        threading.Event().wait(POLL_S)
 
 
 class StraightPredictor:
@@ -37,8 +44,8 @@ class StraightPredictor:
         *,
         stamp_s: float,
     ) -> TracePrediction:
-        if "slow" in instruction:
-            threading.Event().wait(SLOW_S)
+        if instruction.startswith("behind "):
+            wait_for_gate(Path(instruction.split()[1]))
         direction = -1.0 if "left" in instruction else 1.0
         pixels = grid_pixels(intrinsics.width, intrinsics.height)
         columns, rows = np.rint(pixels).astype(int).T

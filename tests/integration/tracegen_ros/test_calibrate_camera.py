@@ -102,7 +102,7 @@ def tool(tmp_path: Path) -> Iterator[subprocess.Popen]:
     )
     yield process
     process.terminate()
-    process.wait(10.0)
+    process.wait(60.0)
 
 
 def test_a_person_captures_poses_one_by_one_and_gets_a_calibration_file(

@@ -18,6 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 
 from tracegen_ros.bags.bag_reader import Bag, open_bag
+from tracegen_ros.bags.recorded import BagError
 from tracegen_ros.bags.topic_map import TopicMap
 from tracegen_ros.messages import (
     Level,
@@ -40,6 +41,9 @@ HEALTH_TOPICS = "/diagnostics /rosout"
 # Topics of their own: a recorder that was killed counts as a listener for some time.
 WEAKENED = "/weakened/joint_states"
 DISPUTED = "/disputed/joint_states"
+
+QUEUE = 500
+"""Messages that wait for a recorder that comes late to its work; none is to be lost."""
 
 SENTENCE = "put the red block in the green zone"
 
@@ -76,6 +80,15 @@ def positions(bag: Bag, topic: str = TOPICS.joint_states) -> list[float]:
     return [message.message().position[0] for message in bag.messages([topic])]
 
 
+def on_disk(folder: Path) -> int:
+    """How many joint states can be read from a bag that is not finished."""
+    try:
+        with open_bag(folder) as bag:
+            return len(positions(bag))
+    except BagError:
+        return 0
+
+
 def finish(process: subprocess.Popen, how: signal.Signals) -> int:
     process.send_signal(how)
     return process.wait(60.0)
@@ -88,7 +101,7 @@ def test_what_is_said_is_in_the_bag_after_ctrl_c_with_what_made_it(
     process = processes.node(RECORDER, bag=folder, never=HEALTH_TOPICS)
     colour = tester.publisher(Image, TOPICS.colour, 10)
     depth = tester.publisher(Image, TOPICS.depth, 10)
-    joints = tester.publisher(JointState, TOPICS.joint_states, 50)
+    joints = tester.publisher(JointState, TOPICS.joint_states, QUEUE)
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     metres = (np.arange(48 * 64).reshape(48, 64) * 1e-3).astype(np.float32)
     colour_image = encode_colour(pixels, encode_header(7, "camera"))
@@ -120,11 +133,10 @@ def test_a_recorder_that_is_killed_leaves_what_it_has_written(
 ) -> None:
     folder = tmp_path / "run"
     process = processes.node(RECORDER, bag=folder, topics=TOPICS.joint_states)
-    joints = tester.publisher(JointState, TOPICS.joint_states, 50)
+    joints = tester.publisher(JointState, TOPICS.joint_states, QUEUE)
     say(tester, joints, joint_states(100))
-    # A chunk is on disk a second after its first message; the health is told once a second.
-    for _ in range(3):
-        recorded(tester, 100)
+    recorded(tester, 100)
+    tester.wait(lambda: on_disk(folder) == 100, "what was recorded to reach the disk")
     assert finish(process, signal.SIGKILL) == -signal.SIGKILL
     tester.node.destroy_publisher(joints)
 
@@ -141,7 +153,7 @@ def test_a_publisher_that_comes_back_with_weaker_promises_is_recorded_and_what_w
     folder = tmp_path / "run"
     process = processes.node(RECORDER, bag=folder, topics=WEAKENED)
     states = joint_states(4000)
-    reliable = tester.publisher(JointState, WEAKENED, 50)
+    reliable = tester.publisher(JointState, WEAKENED, QUEUE)
     say(tester, reliable, states[:20])
     recorded(tester, 20)
     tester.node.destroy_publisher(reliable)
@@ -177,7 +189,7 @@ def test_a_publisher_of_another_type_on_a_recorded_topic_is_told(
     tester: Tester, processes: Processes, tmp_path: Path
 ) -> None:
     process = processes.node(RECORDER, bag=tmp_path / "run", topics=DISPUTED)
-    joints = tester.publisher(JointState, DISPUTED, 50)
+    joints = tester.publisher(JointState, DISPUTED, QUEUE)
     say(tester, joints, joint_states(1))
     recorded(tester, 1)
     context = rclpy.Context()

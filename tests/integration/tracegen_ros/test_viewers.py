@@ -66,7 +66,8 @@ def test_the_overlay_is_made_of_camera_and_traces_while_somebody_looks_and_not_o
     node = tester.node
     images = node.create_publisher(Image, "/camera/camera/color/image_raw", SENSOR)
     traces = tester.publisher(PointCloud2, "/tracegen/traces", LATEST)
-    tester.wait(lambda: node.count_publishers("/tracegen/overlay/compressed") > 0, "the overlay's topics")
+    topics = ("/tracegen/overlay", "/tracegen/overlay/compressed")
+    tester.wait(lambda: all(map(node.count_publishers, topics)), "the overlay's topics")
     assert images.get_subscription_count() == 0, "nobody looks: no image is taken"
     offered = node.get_publishers_info_by_topic("/tracegen/overlay")[0].qos_profile
     assert offered.reliability is SENSOR.reliability

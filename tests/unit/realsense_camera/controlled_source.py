@@ -18,7 +18,7 @@ from realsense_camera.software_camera import SoftwareCamera, SoftwareOptics
 SMALL = StreamProfile(160, 120, 30)
 SETTINGS = CameraSettings(colour=SMALL, depth=SMALL)
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 class ControlledSource(CameraSource):

@@ -11,6 +11,7 @@ import numpy as np
 import pyrealsense2 as rs
 import pytest
 from tests.unit.realsense_camera.controlled_source import (
+    DEADLINE_S,
     SETTINGS,
     SMALL,
     ControlledSource,
@@ -32,6 +33,9 @@ from realsense_camera.rgbd_frame import ClockDomain
 from realsense_camera.software_camera import SoftwareOptics
 
 FRAMES = 12
+SILENCE_S = 1.0
+"""A recording that gives no pair for so long [s] is over."""
+
 IN_ONE_PLACE = SoftwareOptics(colour_focal=0.9, depth_focal=0.9, translation_m=(0.0, 0.0, 0.0))
 """Both cameras see the same, so that alignment changes nothing."""
 
@@ -193,7 +197,7 @@ def test_a_recording_plays_back_bit_for_bit_and_each_pair_once(recording: Path) 
     session = CameraSession(RecordingSource(recording, repeat=False, real_time=False), other_profile)
     assert str(session.colour_profile) == "160x120x30"
     numbers = []
-    while (pair := session.wait(1.0)) is not None:
+    while (pair := session.wait(DEADLINE_S if len(numbers) < FRAMES else SILENCE_S)) is not None:
         frame = session.process(pair)
         numbers.append(frame.colour_number)
         colour, depth = images(frame.colour_number - 1)
@@ -218,7 +222,7 @@ def test_images_whose_partners_were_lost_are_not_paired_with_others(tmp_path: Pa
                 source.camera.push_depth(number, number * SMALL.period_s, depth)
     session = CameraSession(RecordingSource(path, repeat=False, real_time=False), SETTINGS)
     pairs = []
-    while (pair := session.wait(1.0)) is not None:
+    while (pair := session.wait(SILENCE_S if pairs else DEADLINE_S)) is not None:
         pairs.append((pair.colour.get_frame_number(), pair.depth.get_frame_number()))
     session.close()
     assert pairs

@@ -12,7 +12,7 @@ from tracegen_ros.frame_pairing import FramePair
 from tracegen_ros.inference_loop import InferenceLoop
 
 INTRINSICS = CameraIntrinsics(1.0, 1.0, 0.0, 0.0, 1, 1)
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 
 
 class Network:

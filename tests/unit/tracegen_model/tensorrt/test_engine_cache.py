@@ -201,7 +201,7 @@ def test_who_wants_an_engine_that_another_builds_waits_for_it(
 
     def slow(timings: bytes) -> BuiltEngine:
         second.start()
-        assert finish.wait(10.0)
+        assert finish.wait(60.0)
         return build(timings)
 
     second = threading.Thread(target=lambda: found.append(cache.get(ORDER, build)))
@@ -210,10 +210,10 @@ def test_who_wants_an_engine_that_another_builds_waits_for_it(
     logging.getLogger("tracegen_model").addHandler(handler)
     try:
         first.start()
-        assert waiting.wait(10.0)
+        assert waiting.wait(60.0)
         finish.set()
-        first.join(10.0)
-        second.join(10.0)
+        first.join(60.0)
+        second.join(60.0)
     finally:
         logging.getLogger("tracegen_model").removeHandler(handler)
     assert found[0] == found[1]

@@ -18,7 +18,7 @@ from tracegen_ros.bags.message_definition import message_definition
 
 KIND = "std_msgs/msg/Header"
 PLENTY = RecorderLimits(queue_bytes=1 << 30, bag_bytes=1 << 40, free_bytes=0)
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class Disk:
