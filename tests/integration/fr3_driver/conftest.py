@@ -24,7 +24,7 @@ from ik_controller.trajectory_executor import TrajectoryCommand
 HOST = f"127.1.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
 """An address of this machine that no other test run uses: the robot's ports are always the same."""
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +69,11 @@ class EmulatedRobot:
     def status(self) -> dict[str, Any]:
         return self.ask("status")
 
+    @property
+    def alive(self) -> bool:
+        """Its process runs."""
+        return self._process.poll() is None
+
     def die(self) -> None:
         """The control box loses power."""
         self._process.kill()
@@ -76,7 +81,7 @@ class EmulatedRobot:
 
     def close(self) -> None:
         self._control.close()
-        if self._process.poll() is None:
+        if self.alive:
             self._process.terminate()
         self._process.wait()
 
@@ -104,7 +109,8 @@ class DrivenArm:
             lambda status: self.history.append((time.monotonic(), status)),
             self.refusals.append,
         )
-        self.driver = ArmDriver(ArmSettings(HOST, **settings), listener)
+        patient = {"deadlines": Deadlines(connect=DEADLINE_S)}
+        self.driver = ArmDriver(ArmSettings(HOST, **(patient | settings)), listener)
 
     def connect(self) -> None:
         self.driver.connect()
@@ -153,6 +159,8 @@ def robot() -> Iterator[EmulatedRobot]:
 @pytest.fixture
 def healthy(robot: EmulatedRobot) -> EmulatedRobot:
     """The robot without the faults of the test before."""
+    if not robot.alive:
+        robot.start()
     robot.ask("mute", on=False)
     robot.ask("silence", on=False)
     robot.ask("user_stop", pressed=False)
@@ -164,7 +172,7 @@ def healthy(robot: EmulatedRobot) -> EmulatedRobot:
 
 @pytest.fixture(scope="module")
 def connected(robot: EmulatedRobot) -> Iterator[DrivenArm]:
-    arm = DrivenArm(deadlines=Deadlines(settings=1.0, recover=1.0, moving=0.4, idle=1.5))
+    arm = DrivenArm(deadlines=Deadlines(connect=DEADLINE_S, settings=1.0, recover=1.0, moving=0.4, idle=1.5))
     arm.connect()
     yield arm
     arm.driver.disconnect()

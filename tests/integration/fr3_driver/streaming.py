@@ -65,7 +65,7 @@ class Recorder:
 
     def result(self) -> Followed:
         arm = self._arm
-        wait(lambda: arm.state is not DriverState.MOVING or arm.driver.keep_alive(), "rest", 10.0)
+        wait(lambda: arm.state is not DriverState.MOVING or arm.driver.keep_alive(), "rest")
         status = self._robot.status
         errors = np.array(
             [

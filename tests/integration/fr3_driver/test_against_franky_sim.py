@@ -21,7 +21,7 @@ from tests.integration.fr3_driver.conftest import HOST as EMULATOR_HOST
 from tests.integration.fr3_driver.conftest import EmulatedRobot, wait
 
 pytest.importorskip("franky_sim")
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.real_time]
 
 FRANKY_SIM_HOST = f"127.2.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
 """Another address than that of the emulator in these tests."""
@@ -35,7 +35,7 @@ STANDING_RAD = 2e-4
 LOOK_AGAIN_S = 0.1
 """An arm that moves less than this [rad] from one look to the next [s] stands; speeds of physics never vanish."""
 
-CONNECT_S = 30.0
+CONNECT_S = 60.0
 
 
 @dataclass

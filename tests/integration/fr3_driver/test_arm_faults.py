@@ -6,10 +6,12 @@ import time
 
 import numpy as np
 import pytest
-from tests.integration.fr3_driver.conftest import DrivenArm, EmulatedRobot, only, wait
+from tests.integration.fr3_driver.conftest import DEADLINE_S, DrivenArm, EmulatedRobot, only, wait
 
 from fr3_driver.arm_driver import ArmDriverError
 from fr3_driver.driver_state import DriverState
+
+pytestmark = pytest.mark.real_time
 
 TURN = only(0, 0.4)
 
@@ -43,7 +45,7 @@ def test_a_robot_that_stops_itself_stays_so_until_the_recovery(
 ) -> None:
     begin_to_move(arm, healthy)
     healthy.ask(fault, **fields)
-    assert arm.wait_for(state, 2.0) < 0.5
+    assert arm.wait_for(state) < 0.5
     assert wait(lambda: at_rest(healthy), "rest") < 0.5
     assert reason in arm.driver.status.reason
     with pytest.raises(ArmDriverError, match=r"~/recover"):
@@ -60,7 +62,7 @@ def test_a_robot_that_stops_itself_stays_so_until_the_recovery(
 
 def test_a_pressed_stop_button_cannot_be_recovered_from(arm: DrivenArm, healthy: EmulatedRobot) -> None:
     healthy.ask("user_stop", pressed=True)
-    arm.wait_for(DriverState.USER_STOPPED, 2.0)
+    arm.wait_for(DriverState.USER_STOPPED)
     with pytest.raises(ArmDriverError, match="stop button"):
         arm.driver.recover()
     healthy.ask("user_stop", pressed=False)
@@ -80,7 +82,7 @@ def test_a_few_lost_commands_do_no_harm(arm: DrivenArm, healthy: EmulatedRobot) 
 def test_a_robot_that_sends_no_states_counts_as_lost(arm: DrivenArm, healthy: EmulatedRobot) -> None:
     begin_to_move(arm, healthy)
     healthy.ask("silence", on=True)
-    assert arm.wait_for(DriverState.CONNECTION_LOST, 3.0) < 1.0
+    assert arm.wait_for(DriverState.CONNECTION_LOST) < 1.0
     assert wait(lambda: at_rest(healthy), "rest") < 1.0
     healthy.ask("silence", on=False)
     arm.driver.recover()
@@ -90,7 +92,7 @@ def test_a_robot_that_sends_no_states_counts_as_lost(arm: DrivenArm, healthy: Em
 def test_a_robot_that_hangs_up_counts_as_lost(arm: DrivenArm, healthy: EmulatedRobot) -> None:
     begin_to_move(arm, healthy)
     healthy.ask("disconnect")
-    assert arm.wait_for(DriverState.CONNECTION_LOST, 3.0) < 1.5
+    assert arm.wait_for(DriverState.CONNECTION_LOST) < 1.5
     assert wait(lambda: at_rest(healthy), "rest") < 0.5
     arm.driver.recover()
     goes_on(arm)
@@ -101,11 +103,11 @@ def test_a_control_box_that_dies_counts_as_lost_and_is_found_again(
 ) -> None:
     begin_to_move(arm, healthy)
     healthy.die()
-    assert arm.wait_for(DriverState.CONNECTION_LOST, 3.0) < 1.5
+    assert arm.wait_for(DriverState.CONNECTION_LOST) < 1.5
     began_s = time.monotonic()
     with pytest.raises(ArmDriverError, match="DISCONNECTED"):
         arm.driver.recover()
-    assert time.monotonic() - began_s < 5.0
+    assert time.monotonic() - began_s < DEADLINE_S / 2, "long before the deadline of connecting"
     healthy.start()
     arm.driver.recover()
     goes_on(arm)
@@ -115,7 +117,7 @@ def test_a_robot_that_answers_no_request_does_not_hang_the_driver(
     arm: DrivenArm, healthy: EmulatedRobot
 ) -> None:
     healthy.ask("reflex")
-    arm.wait_for(DriverState.REFLEX, 2.0)
+    arm.wait_for(DriverState.REFLEX)
     healthy.ask("mute", on=True)
     began_s = time.monotonic()
     with pytest.raises(ArmDriverError, match="'recover'"):
@@ -132,7 +134,7 @@ def test_a_robot_that_does_not_answer_the_start_of_a_motion_does_not_hang_the_dr
 ) -> None:
     healthy.ask("mute", on=True)
     arm.go(TURN, 3.0)
-    wait(lambda: arm.state.needs_recovery or arm.driver.keep_alive(), "a fault", 4.0)
+    wait(lambda: arm.state.needs_recovery or arm.driver.keep_alive(), "a fault")
     healthy.ask("mute", on=False)
     arm.driver.recover()
     goes_on(arm)
@@ -159,7 +161,7 @@ def test_a_trajectory_at_the_very_end_of_another_is_not_lost(arm: DrivenArm, hea
 
 def test_a_node_that_falls_silent_has_its_arm_stopped(arm: DrivenArm, healthy: EmulatedRobot) -> None:
     begin_to_move(arm, healthy)
-    wait(lambda: arm.state is DriverState.READY, "rest without signs of life", 3.0)
+    wait(lambda: arm.state is DriverState.READY, "rest without signs of life")
     assert "silent" in arm.driver.status.reason
     assert np.abs(arm.positions[0]) < 0.38
     assert at_rest(healthy)
@@ -171,7 +173,7 @@ def test_a_worker_that_is_killed_leaves_the_arm_at_rest_and_is_replaced(
 ) -> None:
     begin_to_move(arm, healthy)
     arm.driver._link._process.kill()  # what the kernel does when memory runs out
-    assert arm.wait_for(DriverState.WORKER_DIED, 3.0) < 1.0
+    assert arm.wait_for(DriverState.WORKER_DIED) < 1.0
     assert wait(lambda: at_rest(healthy), "rest") < 0.5
     arm.driver.recover()
     goes_on(arm)

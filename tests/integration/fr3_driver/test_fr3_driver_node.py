@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from control_msgs.action import GripperCommand
@@ -29,6 +27,8 @@ from tracegen_ros.qos import LATCHED, LATEST
 ARM = [f"fr3_joint{index}" for index in range(1, 8)]
 FINGERS = ["fr3_finger_joint1", "fr3_finger_joint2"]
 HEALTH = "fr3_driver: arm"
+
+pytestmark = pytest.mark.real_time
 
 
 class DriverAsSeen:
@@ -86,12 +86,27 @@ def wait_until(tester, stamp_ns: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def driver(robot: EmulatedRobot, tester, processes) -> Iterator[DriverAsSeen]:
+def running(robot: EmulatedRobot, tester, processes) -> DriverAsSeen:
     processes.node(
-        "fr3_driver.nodes.fr3_driver_node", fci_ip=HOST, diagnostics_rate_hz=20.0, recover_timeout_s=2.0
+        "fr3_driver.nodes.fr3_driver_node",
+        fci_ip=HOST,
+        diagnostics_rate_hz=20.0,
+        connect_timeout_s=60.0,
+        recover_timeout_s=2.0,
     )
     tester.activate("fr3_driver")
     return DriverAsSeen(tester)
+
+
+@pytest.fixture
+def driver(running: DriverAsSeen, robot: EmulatedRobot) -> DriverAsSeen:
+    """The driver, well again after the test before."""
+    robot.ask("mute", on=False)
+    robot.ask("place_object", width=None)
+    if not running.words[-1].data.startswith(("READY", "MOVING", "STOPPING")):
+        assert running.trigger("recover").success
+    running.wait_for("READY")
+    return running
 
 
 def test_states_come_at_their_rate_with_the_fingers_and_recent_stamps(driver: DriverAsSeen, tester) -> None:
@@ -236,7 +251,7 @@ def test_a_control_box_that_hangs_up_takes_arm_and_gripper_and_gives_both_back(
 
 
 def test_a_list_of_the_wrong_length_is_refused(processes) -> None:
-    assert processes.node("fr3_driver.nodes.fr3_driver_node", stiffness="[1.0, 2.0]").wait(30.0) == 2
+    assert processes.node("fr3_driver.nodes.fr3_driver_node", stiffness="[1.0, 2.0]").wait(60.0) == 2
 
 
 def test_the_node_goes_down_and_up_again(driver: DriverAsSeen, tester) -> None:

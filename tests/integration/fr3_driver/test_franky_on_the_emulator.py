@@ -99,7 +99,7 @@ def test_torques_hold_the_arm_like_a_spring(robot_at_home: franky.Robot) -> None
         robot_at_home, stiffness=np.full(7, 400.0), damping=np.full(7, 40.0), period=0.01
     ) as tracker:
         tracker.set_target(target)
-        wait(lambda: abs(tracker.state.q[3] - target[3]) < 2e-3, "the spring to come to rest", 3.0)
+        wait(lambda: abs(tracker.state.q[3] - target[3]) < 2e-3, "the spring to come to rest")
     assert robot_at_home.current_joint_positions[3] == pytest.approx(target[3], abs=5e-3)
 
 
@@ -155,6 +155,7 @@ def test_settings_are_taken_at_rest_and_read_back(robot_at_home: franky.Robot) -
     robot_at_home.set_load(0.0, [0.0] * 3, [0.0] * 9)
 
 
+@pytest.mark.real_time
 def test_a_second_client_is_turned_away(robot_at_home: franky.Robot) -> None:
     began_s = time.monotonic()
     with pytest.raises(Exception, match=r"[Cc]onnection"):

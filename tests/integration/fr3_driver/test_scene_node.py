@@ -28,7 +28,7 @@ from fr3_sim.simulation import Simulation
 from tracegen_ros.messages import decode_colour, decode_stamp, seconds_from
 from tracegen_ros.qos import SENSOR
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.real_time]
 
 SEED = 7
 FREE_PLACE = np.array([0.35, -0.3])
@@ -154,4 +154,4 @@ def test_without_an_emulator_the_node_says_so(tester: Any) -> None:
     configure = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
     assert not tester.call(ChangeState, "/alone/change_state", configure).success
     process.terminate()
-    assert "no emulator answers" in process.communicate(timeout=20.0)[1]
+    assert "no emulator answers" in process.communicate(timeout=60.0)[1]
