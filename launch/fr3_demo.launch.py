@@ -222,6 +222,10 @@ def refuse_another_cameras_calibration(chosen: dict[str, str]) -> None:
         )
 
 
+_RECORDER_GOODBYE_S = "60"
+"""At the end the recorder may take so long [s] to bring to a slow disk what is still in its queue; others have 5 s."""
+
+
 def tell_end_of_recording(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The robot goes on without its recorder; that nothing is recorded any more must not go unseen."""
     if context.is_shutdown:
@@ -388,6 +392,8 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 parameters=[{"bag": chosen["bag"], "also": chosen["trajectory_topic"]}, *files],
                 output="screen",
                 on_exit=tell_end_of_recording,
+                sigterm_timeout=_RECORDER_GOODBYE_S,
+                sigkill_timeout=_RECORDER_GOODBYE_S,
             )
         ]
         if switch(chosen, "record")
