@@ -60,12 +60,13 @@ class CollisionMargins:
     Attributes:
         self_m: Between two parts of the arm [m].
         scene_m: Between the table and any part but the fingers [m].
-        fingers_m: Between the table and the fingers [m].
+        fingers_m: Between the table and the fingers [m]. Below 0, since fingers are there to touch: open and leaning
+            as the hand does near the base, one of them reaches 14 mm lower than the tool centre point's lowest place.
     """
 
     self_m: float = 0.01
     scene_m: float = 0.02
-    fingers_m: float = 0.0
+    fingers_m: float = -0.015
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,14 @@ class NearPair:
 
     Attributes:
         pair: Which.
+        shapes: Indices of their shapes: a part may have several.
         distance: [m], negative where they overlap.
         margin: What they shall keep [m].
         gradient: (J,) its derivative by the joints [m/rad].
     """
 
     pair: Pair
+    shapes: tuple[int, int]
     distance: float
     margin: float
     gradient: FloatArray
@@ -117,6 +120,7 @@ class CollisionModel:
             pin.GeometryObject(TABLE, 0, pin.SE3.Identity(), coal.Halfspace(np.array([0.0, 0.0, 1.0]), 0.0))
         )
         self._parts.append(TABLE)
+        self._table_z = 0.0
         self._self = _Distances(every, self._self_pairs(every, shapes.apart))
         over_table = [i for i, part in enumerate(self._parts[:-1]) if part not in shapes.mounting]
         self._scene = _Distances(every, [(i, self._table) for i in over_table if self._parts[i] != FINGERS])
@@ -155,7 +159,8 @@ class CollisionModel:
                 self._model, self._data, margin + within
             ):
                 gradient = normal @ (self._point_jacobian(second, end) - self._point_jacobian(first, start))
-                found.append(NearPair((self._parts[first], self._parts[second]), distance, margin, gradient))
+                names = (self._parts[first], self._parts[second])
+                found.append(NearPair(names, (first, second), distance, margin, gradient))
         return found
 
     def _add(
@@ -188,6 +193,9 @@ class CollisionModel:
         ]
 
     def _place_table(self, height: float) -> None:
+        if height == self._table_z:
+            return
+        self._table_z = height
         placement = pin.SE3(np.eye(3), np.array([0.0, 0.0, height]))
         for distances in (self._scene, self._fingers):
             distances.place(self._table, placement)
@@ -217,6 +225,7 @@ class _Distances:
             self._geometry.addCollisionPair(pin.CollisionPair(first, second))
         self._pairs = pairs
         self._data = self._geometry.createData()
+        self._results = self._data.distanceResults
 
     def joint_of(self, shape: int) -> int:
         """Joint that ``shape`` moves with."""
@@ -231,16 +240,16 @@ class _Distances:
         nearest = self._compute(model, data)
         if nearest is None:
             return float("inf"), None
-        return float(self._data.distanceResults[nearest].min_distance), self._pairs[nearest]
+        return float(self._results[nearest].min_distance), self._pairs[nearest]
 
     def nearer_than(
         self, model: pin.Model, data: pin.Data, limit: float
     ) -> Iterator[tuple[tuple[int, int], float, FloatArray, FloatArray, FloatArray]]:
         """Pairs nearer than ``limit`` [m]: their distance [m], nearest points (3,) [m] and the normal between them."""
         nearest = self._compute(model, data)
-        if nearest is None or self._data.distanceResults[nearest].min_distance >= limit:
+        if nearest is None or self._results[nearest].min_distance >= limit:
             return
-        for pair, result in zip(self._pairs, self._data.distanceResults, strict=True):
+        for pair, result in zip(self._pairs, self._results, strict=True):
             if result.min_distance < limit:
                 yield (
                     pair,

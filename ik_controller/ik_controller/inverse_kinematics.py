@@ -1,21 +1,45 @@
-"""Joint positions along a path of hand poses: damped least squares, each waypoint warm-started from the one before.
+"""Joint positions along a path of hand poses, each waypoint warm-started from the one before.
 
-    dq = J^T (J J^T + lambda^2 I)^-1 e + N (q_posture - q) k,   N = I - J^+ J
+Every iteration takes the step that ``constrained_step`` describes: damped least squares on the pose error, with a pull
+(``null_space_pull``) in what freedom remains, inside the joint limits and clear of collisions. Most waypoints meet
+no inequality and take the closed form. A waypoint whose solution comes too near to something is solved once more,
+with the distances as constraints from its first step on.
 
-with e the position error [m] and the rotation error [rad] in the base frame. The seventh degree of freedom is drawn
-gently towards a posture, so that the elbow does not wander over many replans.
+An arm that starts nearer to something than the margin keeps that distance instead: it may leave, and never comes
+nearer. A waypoint that cannot be reached ends the path, and says why.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
+import pinocchio as pin
 from numpy.typing import NDArray
 
+from ik_controller.collision_model import Clearance, CollisionMargins, CollisionModel, NearPair
+from ik_controller.constrained_step import constrained_step, free_step
+from ik_controller.null_space_pull import condition_of, manipulability_pull
 from ik_controller.robot_model import RobotModel
 
 FloatArray = NDArray[np.float64]
+
+ACCEPTED = 5.0
+"""A waypoint counts as reached within so many tolerances."""
+
+STALLED_STEP = 1e-6
+"""Steps shorter than this lead nowhere [rad]."""
+
+NEAR = 0.05
+"""Pairs count as near where they are so little further apart than their margin [m]."""
+
+CLEARANCE_TOLERANCE = 5e-4
+"""A solution may miss a margin by so much, which is what linearised distances leave [m]."""
+
+AT_LIMIT = 1e-6
+"""A joint this near to its bound is at it [rad]."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +49,36 @@ class IkConfig:
     Attributes:
         position_tolerance: A waypoint is reached within this [m].
         rotation_tolerance: ... and within this [rad].
-        max_iterations: Iterations a waypoint may take.
-        damping: lambda above; small against the singular values met in the workspace.
+        position_weight: Of the position error, where not everything can be had.
+        rotation_weight: Of the rotation error.
+        max_iterations: Iterations a waypoint may take ...
+        guarded_iterations: ... and once more so many where collisions have to be avoided.
+        damping: lambda of ``constrained_step``; small against the singular values met in the workspace.
         posture_gain: Share of the way to the posture taken per iteration, in the null space.
-        max_step: Largest joint step of one iteration [rad].
+        limit_zone: Joints nearer to a limit than this are drawn away from it [rad] ...
+        limit_gain: ... by this share of the way out per iteration.
+        condition_from: From this condition number on the arm is drawn away from singularities ...
+        manipulability_gain: ... by at most this per iteration [rad].
+        max_step: Largest step of one iteration, over all joints [rad].
         limit_margin: Solutions keep this distance to the position limits [rad].
-        posture: (7,) joint positions that the null space is drawn to [rad].
+        margins: Distances that solutions keep to the arm itself and to the table; None for no such constraint.
     """
 
     position_tolerance: float = 2e-4
     rotation_tolerance: float = 2e-3
+    position_weight: float = 1.0
+    rotation_weight: float = 1.0
     max_iterations: int = 30
+    guarded_iterations: int = 8
     damping: float = 3e-3
     posture_gain: float = 0.02
+    limit_zone: float = 0.1
+    limit_gain: float = 0.1
+    condition_from: float = 17.0
+    manipulability_gain: float = 0.02
     max_step: float = 0.3
     limit_margin: float = 0.02
-    posture: tuple[float, ...] = (0.0, 0.1, 0.0, -2.1, 0.0, 2.2, 0.785)
+    margins: CollisionMargins | None = field(default_factory=CollisionMargins)
 
 
 @dataclass(frozen=True)
@@ -51,11 +89,32 @@ class SolvedPath:
         joints: (K, J) [rad] for the first K waypoints.
         position_error: Largest distance left [m].
         shortened_because: Why the path ends before its last waypoint, or None where it does not.
+        conditions: (K,) condition number of the Jacobian at each.
+        clearances: Of each, K in all; empty where distances were not asked for.
     """
 
     joints: FloatArray
     position_error: float
     shortened_because: str | None
+    conditions: FloatArray
+    clearances: tuple[Clearance, ...]
+
+
+class _Pose(NamedTuple):
+    """Joint positions with the hand's pose and Jacobian there."""
+
+    joints: FloatArray
+    position: FloatArray
+    rotation: FloatArray
+    jacobian: FloatArray
+
+
+class _Attempt(NamedTuple):
+    """Where the iterations towards one waypoint ended, with the distance [m] and the angle [rad] that remain."""
+
+    pose: _Pose
+    distance: float
+    angle: float
 
 
 def solve_path(
@@ -64,76 +123,232 @@ def solve_path(
     positions: FloatArray,
     rotations: FloatArray,
     config: IkConfig,
+    table_z: float | None = None,
 ) -> SolvedPath:
     """Joint positions for each waypoint until one cannot be reached.
 
     Args:
-        robot: Kinematics and limits.
+        robot: Kinematics, limits and shape.
         start_joints: (J,) joint positions to start from [rad].
         positions: (K, 3) tool centre points [m, base frame].
         rotations: (K, 3, 3) orientations.
         config: Settings.
+        table_z: Height of the table [m, base frame]; None where there is none.
     """
+    solver = _Solver(robot, config)
+    reason: str | None = None
     joints: list[FloatArray] = []
-    q = robot.limits.clip(start_joints, config.limit_margin)
+    conditions: list[float] = []
+    clearances: list[Clearance] = []
     worst = 0.0
-    for index, (position, rotation) in enumerate(zip(positions, rotations, strict=True)):
-        q, distance, turn = solve_pose(robot, q, position, rotation, config)
-        if distance > 5 * config.position_tolerance or turn > 5 * config.rotation_tolerance:
-            x, y, z = position
-            reason = (
-                f"waypoint {index} at ({x:.3f}, {y:.3f}, {z:.3f}) m is out of reach: "
-                f"{distance * 1000:.1f} mm and {np.degrees(turn):.1f} deg remain"
-            )
-            return SolvedPath(np.array(joints).reshape(-1, robot.joint_count), worst, reason)
-        worst = max(worst, distance)
-        joints.append(q)
-    return SolvedPath(np.array(joints).reshape(-1, robot.joint_count), worst, None)
+    if np.isfinite(start_joints).all():
+        pose = solver.pose(robot.limits.clip(start_joints, config.limit_margin))
+        guard = (
+            None if config.margins is None else _Guard(robot.collision, config.margins, pose.joints, table_z)
+        )
+        pull: FloatArray | None = None
+        for index, (position, rotation) in enumerate(zip(positions, rotations, strict=True)):
+            place = f"waypoint {index} at ({position[0]:.3f}, {position[1]:.3f}, {position[2]:.3f}) m"
+            if not (np.isfinite(position).all() and np.isfinite(rotation).all()):
+                reason = f"waypoint {index} is not a finite pose"
+                break
+            attempt = solver.approach(pose, position, rotation, pull, None)
+            if not solver.reached(attempt):
+                reason = f"{place} is out of reach: {solver.shortfall(attempt)}"
+                break
+            if guard is not None:
+                clearance = robot.collision.clearance(attempt.pose.joints, table_z)
+                too_near = guard.too_near(attempt.pose.joints, clearance)
+                if too_near is not None:
+                    attempt = solver.approach(pose, position, rotation, pull, guard)
+                    clearance = robot.collision.clearance(attempt.pose.joints, table_z)
+                    if (
+                        not solver.reached(attempt)
+                        or guard.too_near(attempt.pose.joints, clearance) is not None
+                    ):
+                        reason = f"{place} would bring {too_near}"
+                        break
+                clearances.append(clearance)
+            pose = attempt.pose
+            worst = max(worst, attempt.distance)
+            joints.append(pose.joints)
+            conditions.append(condition_of(pose.jacobian))
+            pull = solver.pull_from_singularity(pose, conditions[-1])
+    else:
+        reason = "the joint positions to start from are not finite"
+    return SolvedPath(
+        np.array(joints).reshape(-1, robot.joint_count),
+        worst,
+        reason,
+        np.array(conditions),
+        tuple(clearances),
+    )
 
 
 def solve_pose(
     robot: RobotModel, start_joints: FloatArray, position: FloatArray, rotation: FloatArray, config: IkConfig
 ) -> tuple[FloatArray, float, float]:
-    """Joint positions (J,) [rad] for one hand pose, with the distance [m] and the angle [rad] that remain."""
-    q = np.array(start_joints, dtype=float)
-    posture = np.array(config.posture)
-    lower = robot.limits.position_lower + config.limit_margin
-    upper = robot.limits.position_upper - config.limit_margin
-    error = np.empty(6)
-    for iteration in range(config.max_iterations + 1):
-        at, turn, jacobian = robot.tcp_and_jacobian(q)
-        error[:3] = position - at
-        error[3:] = rotation_error(turn, rotation)
-        distance, angle = float(np.sqrt(error[:3] @ error[:3])), float(np.sqrt(error[3:] @ error[3:]))
-        reached = distance < config.position_tolerance and angle < config.rotation_tolerance
-        if reached or iteration == config.max_iterations:
-            break
-        step = _step(jacobian, error, posture - q, config)
-        blocked = ((q >= upper) & (step > 0.0)) | ((q <= lower) & (step < 0.0))
-        if blocked.any():
-            # A joint at its bound takes no part; the others have to make up for it.
-            step = _step(np.where(blocked, 0.0, jacobian), error, np.where(blocked, 0.0, posture - q), config)
-        largest = np.abs(step).max()
-        if largest > config.max_step:
-            step *= config.max_step / largest
-        q = np.clip(q + step, lower, upper)
-    return q, distance, angle
+    """Joint positions (J,) [rad] for one hand pose inside the joint limits, whatever they collide with.
+
+    Returns:
+        Them, with the distance [m] and the angle [rad] that remain.
+    """
+    solver = _Solver(robot, config)
+    start = solver.pose(robot.limits.clip(start_joints, config.limit_margin))
+    attempt = solver.approach(start, position, rotation, None, None)
+    return attempt.pose.joints, attempt.distance, attempt.angle
 
 
-def _step(jacobian: FloatArray, error: FloatArray, to_posture: FloatArray, config: IkConfig) -> FloatArray:
-    """Damped least squares plus the null-space pull (J,) [rad]."""
-    inverse = np.linalg.solve(jacobian @ jacobian.T + config.damping**2 * np.eye(6), jacobian).T
-    pull = config.posture_gain * to_posture
-    return inverse @ (error - jacobian @ pull) + pull
+class _Guard:
+    """What keeps one path clear of collisions: margins, less where the arm starts nearer than that."""
+
+    def __init__(
+        self, model: CollisionModel, margins: CollisionMargins, start: FloatArray, table_z: float | None
+    ) -> None:
+        self._model = model
+        self._margins = margins
+        self._table_z = table_z
+        self._relaxed: dict[tuple[int, int], float] = {}
+        clearance = model.clearance(start, table_z)
+        if self._clear(clearance, 0.0):
+            return
+        self._relaxed = {
+            pair.shapes: pair.distance for pair in model.near(start, table_z, margins, within=0.0)
+        }
+
+    def near(self, joints: FloatArray, within: float) -> list[NearPair]:
+        """Pairs nearer than what they must keep and ``within`` [m]."""
+        pairs = self._model.near(joints, self._table_z, self._margins, within)
+        if not self._relaxed:
+            return pairs
+        eased = [replace(pair, margin=self._relaxed.get(pair.shapes, pair.margin)) for pair in pairs]
+        return [pair for pair in eased if pair.distance < pair.margin + within]
+
+    def too_near(self, joints: FloatArray, clearance: Clearance) -> str | None:
+        """Which pair comes too near, in words; None where none does."""
+        if self._clear(clearance, CLEARANCE_TOLERANCE):
+            return None
+        pairs = self.near(joints, -CLEARANCE_TOLERANCE)
+        if not pairs:
+            return None
+        worst = min(pairs, key=lambda pair: pair.distance - pair.margin)
+        return (
+            f"{worst.pair[0]} within {1000 * worst.distance:.0f} mm of {worst.pair[1]} "
+            f"(at least {1000 * worst.margin:.0f} mm are kept)"
+        )
+
+    def _clear(self, clearance: Clearance, tolerance: float) -> bool:
+        margins = self._margins
+        return (
+            clearance.self_m >= margins.self_m - tolerance
+            and clearance.scene_m >= margins.scene_m - tolerance
+            and clearance.fingers_m >= margins.fingers_m - tolerance
+        )
 
 
-def rotation_error(current: FloatArray, target: FloatArray) -> FloatArray:
-    """(3,) rotation vector in the base frame [rad] that turns ``current`` (3, 3) into ``target`` (3, 3)."""
-    turn = target @ current.T
-    axis = np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]]) / 2
-    sine = float(np.sqrt(axis @ axis))
-    cosine = (turn[0, 0] + turn[1, 1] + turn[2, 2] - 1.0) / 2
-    if sine < 1e-9:
-        # Either aligned, or half a turn off, which no following path asks for.
-        return axis if cosine > 0.0 else np.array([np.pi, 0.0, 0.0])
-    return axis / sine * float(np.arctan2(sine, cosine))
+class _Solver:
+    """The iterations, with what stays the same over a path."""
+
+    def __init__(self, robot: RobotModel, config: IkConfig) -> None:
+        self._robot = robot
+        self._config = config
+        limits = robot.limits
+        self._lower = limits.position_lower + config.limit_margin
+        self._upper = limits.position_upper - config.limit_margin
+        self._middle = (self._lower + self._upper) / 2
+        self._reach = (self._upper - self._lower) / 2
+        self._free_reach = self._reach - config.limit_zone
+        self._to_posture = config.posture_gain * robot.posture
+        weights = (config.position_weight, config.rotation_weight)
+        self._weights = None if weights == (1.0, 1.0) else np.repeat(weights, 3)
+        self._damping = config.damping**2 * np.eye(6)
+
+    def pose(self, joints: FloatArray) -> _Pose:
+        """The hand's pose and Jacobian at ``joints`` (J,) [rad]."""
+        position, rotation, jacobian = self._robot.tcp_and_jacobian(joints)
+        return _Pose(joints, position.copy(), rotation.copy(), jacobian)
+
+    def approach(
+        self,
+        pose: _Pose,
+        position: FloatArray,
+        rotation: FloatArray,
+        singular_pull: FloatArray | None,
+        guard: _Guard | None,
+    ) -> _Attempt:
+        """Iterate from ``pose`` towards a waypoint; clear of collisions where there is a ``guard``."""
+        config = self._config
+        most = config.max_iterations if guard is None else config.guarded_iterations
+        error = np.empty(6)
+        for iteration in range(most + 1):
+            error[:3] = position - pose.position
+            error[3:] = pin.log3(rotation @ pose.rotation.T)
+            distance, angle = _length(error[:3]), _length(error[3:])
+            arrived = distance < config.position_tolerance and angle < config.rotation_tolerance
+            if arrived or iteration == most:
+                break
+            joints = self._next(pose, error, singular_pull, guard)
+            if joints is None:
+                break
+            pose = self.pose(joints)
+        return _Attempt(pose, distance, angle)
+
+    def reached(self, attempt: _Attempt) -> bool:
+        """The attempt ended where it should."""
+        config = self._config
+        return (
+            attempt.distance <= ACCEPTED * config.position_tolerance
+            and attempt.angle <= ACCEPTED * config.rotation_tolerance
+        )
+
+    def shortfall(self, attempt: _Attempt) -> str:
+        """What remains, and why, in words."""
+        remains = f"{1000 * attempt.distance:.1f} mm and {np.degrees(attempt.angle):.1f} deg remain"
+        at_limit = np.abs(attempt.pose.joints - self._middle) >= self._reach - AT_LIMIT
+        names = [name for name, stopped in zip(self._robot.joint_names, at_limit, strict=True) if stopped]
+        return f"{remains}, {' and '.join(names)} at the limit" if names else remains
+
+    def pull_from_singularity(self, pose: _Pose, condition: float) -> FloatArray | None:
+        """(J,) pull [rad] of the waypoint after ``pose``."""
+        config = self._config
+        pull = manipulability_pull(self._robot, pose.joints, pose.jacobian, condition, config.condition_from)
+        return None if pull is None else config.manipulability_gain * pull
+
+    def _next(
+        self, pose: _Pose, error: FloatArray, singular_pull: FloatArray | None, guard: _Guard | None
+    ) -> FloatArray | None:
+        """(J,) joints after one step [rad]; None where none leads on."""
+        config, q, jacobian = self._config, pose.joints, pose.jacobian
+        if self._weights is not None:
+            error, jacobian = error * self._weights, jacobian * self._weights[:, None]
+        pull = self._pull(q, singular_pull)
+        step = free_step(jacobian, error, pull, self._damping)
+        length = _length(step)
+        if length > config.max_step:
+            step = step * (config.max_step / length)
+        near = [] if guard is None else guard.near(q, NEAR)
+        joints: FloatArray = q + step
+        inside = not (np.abs(joints - self._middle) > self._reach).any()
+        if not (inside and all(pair.distance + pair.gradient @ step >= pair.margin for pair in near)):
+            lower = np.maximum(self._lower - q, -config.max_step)
+            upper = np.minimum(self._upper - q, config.max_step)
+            solved = constrained_step(jacobian, error, pull, config.damping, lower, upper, near)
+            if solved is None:
+                return None
+            length = _length(solved)
+            joints = np.clip(q + solved, self._lower, self._upper)
+        return joints if length > STALLED_STEP else None
+
+    def _pull(self, joints: FloatArray, singular_pull: FloatArray | None) -> FloatArray:
+        """(J,) pull in the null space [rad]."""
+        config = self._config
+        pull: FloatArray = self._to_posture - config.posture_gain * joints
+        from_middle = joints - self._middle
+        if (np.abs(from_middle) > self._free_reach).any():
+            beyond = np.maximum(np.abs(from_middle) - self._free_reach, 0.0)
+            pull = pull - config.limit_gain * np.sign(from_middle) * beyond
+        return pull if singular_pull is None else pull + singular_pull
+
+
+def _length(vector: FloatArray) -> float:
+    return math.sqrt(vector @ vector)

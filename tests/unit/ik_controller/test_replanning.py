@@ -22,7 +22,7 @@ def test_hundreds_of_random_replans_are_continuous_and_inside_the_limits(limits:
     robot = RobotModel.fr3(limits)
     rng = np.random.default_rng(7)
     ik = IkConfig()
-    motion = CommandedMotion(JointTrajectory.standing(np.array(ik.posture)), 0.0)
+    motion = CommandedMotion(JointTrajectory.standing(robot.posture), 0.0)
     now, recorded, replaced = 0.0, [], 0
     for number in range(300):
         start = now + 0.03
@@ -67,7 +67,7 @@ def test_hundreds_of_random_replans_are_continuous_and_inside_the_limits(limits:
 
 def test_stopping_stays_on_the_way_and_inside_the_limits() -> None:
     robot = RobotModel.fr3()
-    start = np.array(IkConfig().posture)
+    start = robot.posture
     curve = JointPath(np.array([0.0, 0.2, 0.4]), np.stack([start, start + 0.15, start + 0.4]))
     plan = plan_along(curve, 0.0, JointState.at_rest(start), robot.limits, SPEED)
     assert plan is not None
@@ -83,7 +83,7 @@ def test_stopping_stays_on_the_way_and_inside_the_limits() -> None:
 
 def test_an_arm_in_motion_is_brought_to_rest_from_its_own_speed() -> None:
     robot = RobotModel.fr3()
-    state = JointState(np.array(IkConfig().posture), np.full(7, 0.3), np.zeros(7))
+    state = JointState(robot.posture, np.full(7, 0.3), np.zeros(7))
     plan = plan_rest(state, robot.limits)
     assert plan is not None
     first = plan.trajectory.sample(0.0)

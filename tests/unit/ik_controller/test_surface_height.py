@@ -112,7 +112,7 @@ def test_rectangular_limits_reach_every_place_on_the_table() -> None:
         positions = np.column_stack([np.tile(place, (24, 1)), heights])
         rotations = hand_rotations(positions, np.full(24, yaw))
         start, _, _ = solve_pose(
-            ROBOT, np.array(config.posture), positions[0], rotations[0], IkConfig(max_iterations=100)
+            ROBOT, ROBOT.posture, positions[0], rotations[0], IkConfig(max_iterations=100)
         )
         path = solve_path(ROBOT, start, positions, rotations, config)
         assert path.shortened_because is None
@@ -120,7 +120,7 @@ def test_rectangular_limits_reach_every_place_on_the_table() -> None:
 
 
 def test_an_unreachable_waypoint_shortens_the_path_and_says_why() -> None:
-    start = np.array(IkConfig().posture)
+    start = ROBOT.posture
     positions = np.array([[0.5, 0.0, 0.3], [0.5, 0.0, 0.25], [1.5, 0.0, 0.2]])
     path = solve_path(ROBOT, start, positions, hand_rotations(positions, np.zeros(3)), IkConfig())
     assert len(path.joints) == 2

@@ -42,7 +42,7 @@ class BlockOnTable:
 
     def __post_init__(self) -> None:
         down = np.diag([1.0, -1.0, -1.0])
-        start = np.array(IkConfig().posture)
+        start = self.robot.posture
         self.joints, error, _ = solve_pose(self.robot, start, self.tcp, down, IkConfig(max_iterations=200))
         assert error < 1e-3
 
