@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ik_controller.follower_interface import GripperCommand
 
+MOST_OPEN = 1.5
+"""Reported openings beyond this many times the open width, and no numbers, are not believed."""
+
 
 @dataclass(frozen=True)
 class GripperConfig:
@@ -59,8 +62,8 @@ class Gripper:
         return self._config.open_width if self._width is None else self._width
 
     def observe(self, now_s: float, width: float | None) -> None:
-        """Take note of a reported opening ``width`` [m]."""
-        if width is None:
+        """Take note of a reported opening ``width`` [m]; what no fingers can do is no report."""
+        if width is None or not abs(width) <= MOST_OPEN * self._config.open_width:
             return
         if self._width is None or abs(width - self._width) > self._config.settled_change:
             self._still_since_s = now_s

@@ -181,6 +181,12 @@ def trace_input_gate(inputs: FollowerInput, joint_count: int, config: SafetyConf
     if share < config.min_valid_share:
         needed = f"at least {config.min_valid_share:.0%} needed"
         return Shut(Gate.TRACES_INVALID, f"only {share:.0%} of the trace points are valid ({needed})")
-    if inputs.depth_m is not None and not (inputs.depth_m > 0.0).any():
+    if inputs.depth_m is None:
+        return None
+    size = (inputs.intrinsics.height, inputs.intrinsics.width)
+    if inputs.depth_m.shape != size:
+        reason = f"the depth image has the shape {inputs.depth_m.shape}, CameraInfo says {size}"
+        return Shut(Gate.BACK_PROJECTION, reason)
+    if not (inputs.depth_m > 0.0).any():
         return Shut(Gate.DEPTH_EMPTY, "the depth image has no reading at all")
     return None
