@@ -73,13 +73,16 @@ class InferenceLoop[Frame, Result]:
         """Start working; a loop is started once."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = LONGEST_GOODBYE_S) -> None:
-        """Stop after the inference under way, whose result is thrown away; see ``ended`` if it does not end in time."""
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Stop after the inference under way, whose result is thrown away.
+
+        Waits for it for ``timeout_s`` [s], None = ``LONGEST_GOODBYE_S``; see ``ended`` if it does not end in time.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify()
         if self._thread.is_alive():
-            self._thread.join(timeout_s)
+            self._thread.join(LONGEST_GOODBYE_S if timeout_s is None else timeout_s)
 
     def add_colour(self, stamp_ns: int, image: Frame) -> None:
         """A colour image arrived."""

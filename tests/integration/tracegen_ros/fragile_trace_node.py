@@ -27,6 +27,7 @@ from tracegen_model.runtime.engines import (
     EngineKind,
     EngineRequest,
 )
+from tracegen_ros import inference_loop
 
 LATE_S = 1.2
 POLL_S = 0.01
@@ -82,6 +83,9 @@ ENGINES.clear()
 add_engine("absent", "needs a GPU")
 add_engine("fragile")
 add_engine("sturdy")
+
+# What hangs here does not end by itself.
+inference_loop.LONGEST_GOODBYE_S = 1.0
 
 if __name__ == "__main__":
     # The node reads the names of the engines when it is imported.

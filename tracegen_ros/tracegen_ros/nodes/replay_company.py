@@ -19,6 +19,9 @@ QUIET_S = 7.0
 Fast DDS announces processes, and then what they publish, again each 3 s; on a busy machine the first of either is lost.
 """
 
+STAY_S = 2.0
+"""Who is still there after this long [s] is not about to leave."""
+
 LONGEST_WATCH_S = 60.0
 """A graph that goes on changing for this long [s] is not waited for any longer."""
 
@@ -96,7 +99,7 @@ def refuse_company_when_quiet(node: Node) -> None:
     """Look until the graph has been quiet for ``QUIET_S``, from a node that is all there is of the replay so far.
 
     Raises:
-        ReplayError: Somebody is there, or the graph does not come to rest.
+        ReplayError: Somebody is there and stays, or the graph does not come to rest.
     """
     own = {f"/{CHECK_NAME}": 1}
     began_s = changed_s = time.monotonic()
@@ -107,9 +110,12 @@ def refuse_company_when_quiet(node: Node) -> None:
             raise ReplayError(
                 f"nodes came and went for {LONGEST_WATCH_S:g} s, so nobody can tell who is there; {ADVICE}"
             )
-        look = (sorted(node.get_node_names_and_namespaces()), company(node, own))
+        found = company(node, own)
+        look = (sorted(node.get_node_names_and_namespaces()), found)
         if look != seen:
             seen, changed_s = look, now_s
+        elif now_s - changed_s > STAY_S:
+            refuse(found)
         time.sleep(_LOOK_S)
     refuse(company(node, own))
 
