@@ -41,7 +41,7 @@ class DriverAsSeen:
         self.trajectories = tester.publisher(
             JointTrajectory, "/joint_trajectory_controller/joint_trajectory", LATEST
         )
-        tester.wait(lambda: self.states, "joint states")
+        tester.wait(lambda: self.states and self.words, "joint states and a state")
 
     @property
     def joints(self) -> np.ndarray:
