@@ -20,6 +20,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller import so3
 from ik_controller.hand_orientation import OrientationFreedom
 from ik_controller.path_smoothing import SmoothPath, smooth_rotations, smooth_rows
 from ik_controller.rigid_fit import (
@@ -43,6 +44,9 @@ LADDERS = {
 }
 """Rotations that are tried in turn, by what the hand may do; where none can be told, it is held."""
 
+LARGEST_STEP_ERROR = 0.3
+"""Rotations that are off by more in each single step are spread all around the circle [rad]: no turn shows in them."""
+
 FIT_PARAMETERS = 6
 """Numbers that a rigid motion has: so many coordinates fit exactly, whatever their error."""
 
@@ -61,7 +65,9 @@ class HandMotionConfig:
     Attributes:
         method: Rigid fit, or median displacement.
         min_points: The path ends before the first step with fewer valid points.
-        max_rotation_error: A rotation with a larger standard error is not believed [rad].
+        max_rotation_error: A rotation with a larger standard error is not believed [rad] ...
+        max_turn_error: ... unless it is up to this [rad] and the hand turns by ...
+        significance: ... so many times as much.
         max_residual: Points with a larger median distance to every rigid motion tell no rotation [m].
         least_point_error: Points are off by this much at least, however well they fit [m].
         least_position_error: What the points of a step have in common in their error [m]; no number of points helps.
@@ -74,6 +80,8 @@ class HandMotionConfig:
     method: HandMotionMethod = HandMotionMethod.RIGID
     min_points: int = 1
     max_rotation_error: float = 0.06
+    max_turn_error: float = 0.12
+    significance: float = 4.0
     max_residual: float = 0.05
     least_point_error: float = 0.002
     least_position_error: float = 0.0007
@@ -152,7 +160,7 @@ def estimate_hand_motion(
     fit, rotations, observed = _believed_fit(moved, kept, step, config, freedom)
     weights = fit.weights.sum(axis=1)
     if config.method is HandMotionMethod.MEDIAN_DISPLACEMENT:
-        positions = masked_medians(moved - moved[0], kept[..., None])
+        positions = masked_medians(moved - moved[0], kept)
     else:
         # Smoothed, the rotation brings less of its error into the position, a lever away from the points.
         share = fit.weights / weights[:, None]
@@ -178,10 +186,20 @@ def _believed_fit(
             errors = about_any if level is OrientationFreedom.FULL else about_z
             errors = np.hypot(errors, config.least_rotation_error)
             smooth = smooth_rotations(fit.rotations, errors, config.turn_bend * step)
-            if np.median(smooth.errors[1:]) <= config.max_rotation_error:
-                return fit, _held_where_lost(smooth, config.max_rotation_error), level
+            limit = _error_limit(smooth, float(np.median(errors[1:])), config)
+            if np.median(smooth.errors[1:]) <= limit:
+                return fit, _held_where_lost(smooth, limit), level
     held = fit_rigid(moved[0], moved, kept, OrientationFreedom.HELD)
     return held, np.broadcast_to(np.eye(3), (len(moved), 3, 3)).copy(), OrientationFreedom.HELD
+
+
+def _error_limit(rotations: SmoothPath, step_error: float, config: HandMotionConfig) -> float:
+    """Standard error [rad] up to which smoothed ``rotations`` are believed, each step's own being ``step_error``."""
+    if step_error > LARGEST_STEP_ERROR:
+        return config.max_rotation_error
+    told = rotations.errors <= config.max_turn_error
+    turn = float(so3.angles_between(rotations.values[:1], rotations.values[told]).max())
+    return float(np.clip(turn / config.significance, config.max_rotation_error, config.max_turn_error))
 
 
 def _held_where_lost(rotations: SmoothPath, max_error: float) -> FloatArray:

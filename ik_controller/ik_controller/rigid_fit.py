@@ -84,7 +84,7 @@ def fit_rigid(
     """
     rotations = np.broadcast_to(np.eye(3), (len(moved), 3, 3))
     shifts = moved - start
-    translations = masked_medians(shifts, valid[..., None])
+    translations = masked_medians(shifts, valid)
     residuals = np.sqrt(np.square(shifts - translations[:, None]).sum(axis=-1))
     weights, typical = _weights(residuals, valid)
     for _ in range(FITTING_ROUNDS):
@@ -128,12 +128,12 @@ def rotation_errors(start: FloatArray, weights: FloatArray, sigma: float) -> tup
 
 
 def masked_medians(values: FloatArray, valid: BoolArray) -> FloatArray:
-    """Median of ``values`` (K, H, ...) over axis 1, of those ``valid``; at least one of each row is."""
-    ordered = np.sort(np.where(valid, values, np.inf), axis=1)
-    count = np.broadcast_to(valid, values.shape).sum(axis=1, keepdims=True)
-    low = np.take_along_axis(ordered, (count - 1) // 2, axis=1)
-    high = np.take_along_axis(ordered, count // 2, axis=1)
-    return (low[:, 0] + high[:, 0]) / 2
+    """Median of ``values`` (K, H, ...) over axis 1, of those ``valid`` (K, H); at least one of each row is."""
+    mask = valid.reshape(valid.shape + (1,) * (values.ndim - 2))
+    ordered = np.sort(np.where(mask, values, np.inf), axis=1)
+    count = valid.sum(axis=1)
+    rows = np.arange(len(values))
+    return (ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2
 
 
 def _weights(residuals: FloatArray, valid: BoolArray) -> tuple[FloatArray, FloatArray]:
