@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ik_controller.follower import FollowerConfig, Silence
+from ik_controller.hand_motion import HandMotionMethod
+from ik_controller.hand_orientation import OrientationFreedom
 from tracegen_ros.messages import nanoseconds_from
 from tracegen_ros.parameters import parameter
 
@@ -26,6 +28,16 @@ class FollowerParameters:
     )
     speed: float = parameter(
         _CORE.workspace.speed, "Speed of the hand along a path [m/s]", minimum=0.01, maximum=1.0
+    )
+    hand_motion: str = parameter(
+        _CORE.hand_motion.method.value,
+        "How the hand's motion is read from its points: a rigid fit, or the median of their displacements",
+        choices=tuple(HandMotionMethod),
+    )
+    orientation: str = parameter(
+        _CORE.orientation.value,
+        "How much of the hand's orientation follows the traces: none, its heading, or all",
+        choices=tuple(OrientationFreedom),
     )
     max_trace_age_s: float = parameter(
         _CORE.safety.max_trace_age_s,
@@ -137,6 +149,8 @@ class FollowerParameters:
             _CORE,
             command_lead_s=self.command_lead_s,
             approach_speed=min(_CORE.approach_speed, self.speed),
+            hand_motion=replace(_CORE.hand_motion, method=HandMotionMethod(self.hand_motion)),
+            orientation=OrientationFreedom(self.orientation),
             workspace=replace(
                 _CORE.workspace, speed=self.speed, turning_speed=share * _CORE.workspace.turning_speed
             ),

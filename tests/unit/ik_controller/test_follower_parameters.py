@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ik_controller.follower_config import FollowerConfig
+from ik_controller.hand_motion import HandMotionMethod
+from ik_controller.hand_orientation import OrientationFreedom
 from ik_controller.nodes.follower_parameters import FollowerParameters
 
 
@@ -25,3 +27,9 @@ def test_a_faster_hand_turns_and_approaches_no_faster() -> None:
     fast = FollowerParameters(speed=2.0 * core.workspace.speed).follower_config()
     assert fast.approach_speed == core.approach_speed
     assert fast.workspace.turning_speed == core.workspace.turning_speed
+
+
+def test_reading_and_orientation_can_be_chosen() -> None:
+    chosen = FollowerParameters(hand_motion="median-displacement", orientation="held").follower_config()
+    assert chosen.hand_motion.method is HandMotionMethod.MEDIAN_DISPLACEMENT
+    assert chosen.orientation is OrientationFreedom.HELD
