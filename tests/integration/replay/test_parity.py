@@ -192,7 +192,8 @@ def test_a_replayed_foreign_bag_gives_the_same_again_and_obeys_a_new_instruction
     tester.wait(lambda: len(republished) > COMMANDS, "the second pass", LONG_S)
 
     other = "put the white block in the yellow zone"
-    tester.publisher(String, "/task_instruction", LATCHED).publish(String(data=other))
+    instruction = tester.publisher(String, "/task_instruction", LATCHED)
+    instruction.publish(String(data=other))
     tester.wait(lambda: tasks[-1] == other, "the follower to hear the new instruction")
     told = len(republished)
     tester.wait(lambda: len(republished) > told + 2, "the replay to go on")
@@ -200,6 +201,8 @@ def test_a_replayed_foreign_bag_gives_the_same_again_and_obeys_a_new_instruction
     processes.end(replay)
     for node in nodes:
         processes.end(node)
+    # Latched: the next replay would hear it too, and obey.
+    tester.node.destroy_publisher(instruction)
 
     numbers = json.loads(report.read_text())
     assert numbers["unanswered"] == []
