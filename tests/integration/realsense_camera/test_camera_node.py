@@ -64,6 +64,7 @@ def test_the_four_messages_of_an_image_belong_together(tester, command) -> None:
     assert 0.0 <= age_s < 5.0
 
 
+@pytest.mark.real_time
 def test_stamps_increase_at_the_cameras_pace(tester, command) -> None:
     images = tester.hear(Image, COLOUR, SENSOR)
     tester.wait(lambda: len(images) > 20, "images")
