@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from trace_scenes import BlockOnTable, pick_path
@@ -13,11 +15,14 @@ from ik_controller.robot_model import RobotModel
 from tracegen_model.trace_grid import TraceGrid
 
 ROBOT = RobotModel.fr3()
+UR5 = RobotModel.load(Path(__file__).parents[2] / "robots" / "ur5" / "ur5.yaml")
+"""A second arm, by configuration alone."""
+
 PERIOD = 0.2
 
 
-def far_scene() -> BlockOnTable:
-    return BlockOnTable(ROBOT, np.array([0.45, -0.10, 0.22]))
+def far_scene(robot: RobotModel = ROBOT) -> BlockOnTable:
+    return BlockOnTable(robot, np.array([0.45, -0.10, 0.22]))
 
 
 def good_inputs(scene: BlockOnTable, now_s: float, **changes: object) -> FollowerInput:
@@ -25,8 +30,8 @@ def good_inputs(scene: BlockOnTable, now_s: float, **changes: object) -> Followe
     return scene.inputs(now_s, scene.traces(path, grasp), **changes)
 
 
-def started() -> TraceFollower:
-    follower = TraceFollower(ROBOT)
+def started(robot: RobotModel = ROBOT) -> TraceFollower:
+    follower = TraceFollower(robot)
     follower.set_task("put the red block in the green zone")
     return follower
 
@@ -64,14 +69,15 @@ class Robot:
         self.motion = new
         before = self.scene.tcp
         self.scene.joints = self.commands[-1]
-        self.scene.tcp = ROBOT.tcp_in_base(self.scene.joints)[:3, 3]
+        self.scene.tcp = self.scene.robot.tcp_in_base(self.scene.joints)[:3, 3]
         if self.holds:
             self.scene.block = self.scene.block + self.scene.tcp - before
 
 
-def test_a_block_is_picked_up_with_exact_traces_and_every_command_keeps_the_limits() -> None:
-    scene = far_scene()
-    robot, follower, events, now = Robot(scene), started(), [], 1.0
+@pytest.mark.parametrize("model", [ROBOT, UR5], ids=lambda model: model.name)
+def test_a_block_is_picked_up_with_exact_traces_and_every_command_keeps_the_limits(model: RobotModel) -> None:
+    scene = far_scene(model)
+    robot, follower, events, now = Robot(scene), started(model), [], 1.0
     for _ in range(40):
         if robot.holds:
             path = scene.tcp + np.arange(33)[:, None] * np.array([0.0, 0.0, 0.008])
@@ -90,7 +96,7 @@ def test_a_block_is_picked_up_with_exact_traces_and_every_command_keeps_the_limi
     assert events[:2] == ["grasp", "closed"]
     assert scene.block[2] > 0.12
     commands = np.array(robot.commands)
-    assert find_violations(np.arange(len(commands)) * 0.002, commands, ROBOT.limits) == []
+    assert find_violations(np.arange(len(commands)) * 0.002, commands, model.limits) == []
 
 
 def test_a_dip_that_stops_short_is_finished_by_depth() -> None:

@@ -90,7 +90,7 @@ class BlockOnTable:
             "intrinsics": INTRINSICS,
             "depth_m": self.depth(),
             "joints_at_trace": self.joints,
-            "joint_state_now": (self.joints, np.zeros(7)),
+            "joint_state_now": (self.joints, np.zeros(len(self.joints))),
             "finger_width_m": self.width,
             "gripper_busy": False,
         }
