@@ -118,7 +118,8 @@ class Cell:
         self._report = self.node.create_client(Trigger, f"{SIMULATOR}/report")
         self._enable = self.node.create_client(SetBool, "/trace_follower/enable")
         self._node_states = [self.node.create_client(GetState, f"{name}/get_state") for name in self._nodes]
-        self._recover = self.node.create_client(Trigger, "/fr3_driver/recover")
+        self._recover = self.node.create_client(Trigger, "/trace_follower/recover")
+        self._recover_driver = self.node.create_client(Trigger, "/fr3_driver/recover")
         # After all other clients: who answers this knows them.
         self._introductions = [Introduction(self.node, name) for name in sorted({SIMULATOR, *self._nodes})]
         self.node.create_subscription(Clock, "/clock", self._on_clock, SENSOR)
@@ -143,7 +144,8 @@ class Cell:
 
     def wait_until_ready(self) -> None:
         """Wait until every part that an episode needs is there."""
-        services = (self._set_parameters, self._reset, self._report, self._enable, *self._node_states)
+        own = (self._set_parameters, self._reset, self._report)
+        services = (*own, self._enable, self._recover, *self._node_states)
 
         def ready() -> bool:
             return all(service.service_is_ready() for service in services) and bool(self.follower_state)
@@ -161,19 +163,21 @@ class Cell:
     def make_scene(self, parameters: Mapping[str, ScalarParameter]) -> dict[str, Any]:
         """Take back the instruction, reset the simulator with ``parameters``; returns what the scene holds.
 
-        A follower that has stopped itself is enabled again, and a robot that has is recovered.
+        A follower that has stopped itself is enabled again; one with a fault is recovered, and so is a robot.
         """
         self.instruct("")
         self.spin_until(lambda: False, QUIET_S)
         if self.follower_state.startswith("STOP"):
             self._call(self._enable, SetBool.Request(data=True))
+        if self.follower_state.startswith("FAULT"):
+            self._call(self._recover, Trigger.Request())
         # Traces that were under way have come by now; this drops them. Who has answered twice has heard it.
         self.instruct("")
         for _ in range(2):
             if not self._nodes_are_active():
                 raise CellError(f"{' or '.join(self._nodes)} is not active any more")
         if self.driver_state and not self.driver_state.startswith(DRIVER_WELL):
-            self._call(self._recover, Trigger.Request())
+            self._call(self._recover_driver, Trigger.Request())
         request = SetParameters.Request(parameters=[_message(*item) for item in parameters.items()])
         results = self._call(self._set_parameters, request).results
         refused = [result.reason for result in results if not result.successful]
