@@ -15,6 +15,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.hand_visibility import depth_along
 from tracegen_model.camera import CameraIntrinsics
 
 FloatArray = NDArray[np.float64]
@@ -213,9 +214,10 @@ def _project(
         return None
     columns, rows = (np.arange(start, end + 1.0, stride) for start, end in zip(low, high, strict=True))
     pixels = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
-    rays = intrinsics.back_project(pixels, np.ones(len(pixels)))
-    hand = _depth_along(rays, boxes, hand_in_camera)
-    wrist = _depth_along(rays, WRIST, hand_in_camera)
+    rays_in_hand = intrinsics.back_project(pixels, np.ones(len(pixels))) @ hand_in_camera[:3, :3]
+    origin = -hand_in_camera[:3, :3].T @ hand_in_camera[:3, 3]
+    hand = depth_along(rays_in_hand, origin, boxes)
+    wrist = depth_along(rays_in_hand, origin, WRIST)
     on_hand = hand < wrist
     if on_hand.sum() < config.min_pixels:
         return None
@@ -226,16 +228,6 @@ def _project(
     used = on_hand | beside
     depths = np.where(on_hand, hand, hand[on_hand][nearest])
     return _Silhouette(pixels[used], depths[used], on_hand[used], pixels[on_hand].mean(axis=0), distance)
-
-
-def _depth_along(rays: FloatArray, boxes: FloatArray, hand_in_camera: FloatArray) -> FloatArray:
-    """(M,) depth [m] at which ``rays`` (M, 3), 1 along z, enter one of ``boxes``; inf where they miss."""
-    origin = -hand_in_camera[:3, :3].T @ hand_in_camera[:3, 3]
-    directions = (rays @ hand_in_camera[:3, :3])[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        first, second = (boxes[:, 0] - origin) / directions, (boxes[:, 1] - origin) / directions
-    entry, leaving = np.minimum(first, second).max(axis=-1), np.maximum(first, second).min(axis=-1)
-    return np.where((entry <= leaving) & (entry > 0.0), entry, np.inf).min(axis=1)
 
 
 def _search(

@@ -1,4 +1,11 @@
-"""Which grid points ride the hand: those whose start lies on the hand's shape, placed by forward kinematics."""
+"""Which grid points ride the hand, told from the robot's own geometry, and how sure that is.
+
+A trace rides the hand where it starts on the hand's shape as forward kinematics places it. Where the depth image has
+a reading, the trace starts there (``lifting``), and its distance to the shape decides. Where it has none, the pixel's
+ray decides (``hand_visibility``): if it meets the hand, and the predicted start is not far from there, it is the hand.
+Where the depth image shows something in front of the hand, or behind it, the trace does not ride it, whatever was
+predicted. None of this depends on how many grid points the hand covers.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ik_controller.robot_model import HandGeometry
+from ik_controller.hand_geometry import HandGeometry
+from ik_controller.hand_visibility import HAND_MARGIN, HandView, Sight, distance_to_boxes
 
 FloatArray = NDArray[np.float64]
 
-HAND_MARGIN = 0.008
-"""How far outside the hand's boxes a point may lie and still be on it [m]: depth noise and calibration error."""
+START_TOLERANCE = 0.04
+"""Without a reading, a start predicted this near to the hand's surface along the ray is on it [m]."""
+
+_SOMETHING_ELSE = (Sight.HIDDEN, Sight.SEEN_THROUGH)
 
 
 @dataclass(frozen=True)
@@ -22,10 +32,19 @@ class HandPoints:
     Attributes:
         mask: (N,) the point rides the hand.
         distances: (N,) signed distance of each start to the hand's surface [m], negative inside; inf where invalid.
+        confidence: How sure it is, 0..1, that the hand is where these points are: the share of the pixels that should
+            show it which do, see ``hand_visibility``; 0 where no depth image could tell.
+        expected: Grid points that should lie on the hand, as far as nothing is in front of it; 0 without a depth image.
+        start_distance: Median distance between predicted starts and the hand's surface, along the rays that show the
+            hand, at the sensor's depth scale [m]; NaN where that is not known. Large means traces of another scene,
+            another time or another camera.
     """
 
     mask: NDArray[np.bool_]
     distances: FloatArray
+    confidence: float = 0.0
+    expected: int = 0
+    start_distance: float = float("nan")
 
     @property
     def count(self) -> int:
@@ -44,6 +63,8 @@ def find_hand_points(
     hand: HandGeometry,
     finger_width: float,
     margin: float = HAND_MARGIN,
+    view: HandView | None = None,
+    predicted_starts: FloatArray | None = None,
 ) -> HandPoints:
     """Grid points on the hand.
 
@@ -53,16 +74,28 @@ def find_hand_points(
         hand: The hand's shape.
         finger_width: Opening between the fingers at that time [m].
         margin: How far outside the boxes still counts [m].
+        view: What the depth image shows of the hand at the start pixels; None without a depth image.
+        predicted_starts: (N, 3) starts before they were put on readings [m]; as ``starts_in_base`` where not given.
     """
-    distances = signed_distance(starts_in_base, hand_in_base, hand.boxes(finger_width))
-    return HandPoints(distances <= margin, distances)
+    boxes = hand.boxes(finger_width)
+    distances = signed_distance(starts_in_base, hand_in_base, boxes)
+    mask = distances <= margin
+    if view is None:
+        return HandPoints(mask, distances)
+    with np.errstate(invalid="ignore"):
+        along_ray = np.linalg.norm(starts_in_base - view.expected_in_base, axis=-1) <= START_TOLERANCE
+    mask &= ~np.isin(view.sight, _SOMETHING_ELSE)
+    mask |= along_ray & (view.sight == Sight.UNREAD)
+    shown = view.sight == Sight.SEEN
+    predicted = starts_in_base if predicted_starts is None else predicted_starts
+    off = np.linalg.norm(predicted[shown] - view.expected_in_base[shown], axis=-1)
+    off = off[np.isfinite(off)]
+    start_distance = float(np.median(off)) if off.size else float("nan")
+    return HandPoints(mask, distances, view.confidence, view.expected, start_distance)
 
 
 def signed_distance(points_in_base: FloatArray, frame_in_base: FloatArray, boxes: FloatArray) -> FloatArray:
     """(N,) distance [m] of points (N, 3) to the union of ``boxes`` (B, 2, 3), negative inside, inf where invalid."""
     local = (points_in_base - frame_in_base[:3, 3]) @ frame_in_base[:3, :3]
-    centre, half = boxes.mean(axis=1), np.diff(boxes, axis=1)[:, 0] / 2
-    beyond = np.abs(local[:, None] - centre) - half
-    outside = np.linalg.norm(np.maximum(beyond, 0.0), axis=-1)
-    distance = (outside + np.minimum(beyond.max(axis=-1), 0.0)).min(axis=1)
+    distance = distance_to_boxes(local, boxes)
     return np.where(np.isnan(distance), np.inf, distance)

@@ -36,7 +36,8 @@ class LiftingError(ValueError):
 def transform_points(pose: ArrayLike, points: ArrayLike) -> FloatArray:
     """``points`` (..., 3) [m] moved by ``pose`` (4, 4): from the frame it describes to the frame it is given in."""
     matrix = np.asarray(pose, dtype=float)
-    return np.asarray(points, dtype=float) @ matrix[:3, :3].T + matrix[:3, 3]
+    with np.errstate(invalid="ignore"):  # NaN stays NaN; some machines' matrix products also warn of it
+        return np.asarray(points, dtype=float) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 @dataclass(frozen=True)
