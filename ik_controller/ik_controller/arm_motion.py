@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ik_controller.commanded_motion import CommandedMotion
+from ik_controller.gates import Gate, Shut
 from ik_controller.hand_path import HandPath
-from ik_controller.inverse_kinematics import IkConfig, SolvedPath, solve_path
+from ik_controller.inverse_kinematics import IkConfig, solve_path
 from ik_controller.joint_path import JointPath
 from ik_controller.joint_trajectory import JointState, JointTrajectory
+from ik_controller.path_guard import PathGuardConfig, end_of_path, scale_along
 from ik_controller.path_timing import PathSpeed
 from ik_controller.replanning import plan_along, plan_rest
 from ik_controller.robot_model import RobotModel
@@ -41,19 +42,38 @@ class PathReport:
         shortfall: What fell short, in words; empty where nothing did.
         ik_error: Largest distance between path and solution [m].
         slow_down: Factor on the speed that the limits asked for; None where no motion was found.
+        shut: Why the path cannot even begin; None where it can.
+        scale: Least share of the speed that the way to full speed, singularities and obstacles leave.
     """
 
     shortfall: str
     ik_error: float
     slow_down: float | None
+    shut: Shut | None = None
+    scale: float = 1.0
 
 
 class ArmMotion:
-    """Owns the commanded motion; each one it takes continues the one before without a step, inside the limits."""
+    """Owns the commanded motion; each one it takes continues the one before without a step, inside the limits.
 
-    def __init__(self, robot: RobotModel, ik: IkConfig) -> None:
+    Args:
+        robot: Kinematics, limits and shape.
+        ik: Settings of inverse kinematics.
+        table_z: Height of the table [m, base frame] that the arm keeps clear of; None where there is none.
+        guard: Where the arm slows down, and where its path ends.
+    """
+
+    def __init__(
+        self,
+        robot: RobotModel,
+        ik: IkConfig,
+        table_z: float | None = None,
+        guard: PathGuardConfig | None = None,
+    ) -> None:
         self._robot = robot
         self._ik = ik
+        self._table_z = table_z
+        self._guard = guard or PathGuardConfig()
         self._commanded: CommandedMotion | None = None
         self._elsewhere_since_s: float | None = None
 
@@ -118,9 +138,8 @@ class ArmMotion:
         ik_start: FloatArray | None = None,
         *,
         speed_scale: float = 1.0,
-        scale_along: Callable[[SolvedPath], FloatArray] | None = None,
     ) -> PathReport:
-        """Replace the commanded motion by one along ``path``.
+        """Replace the commanded motion by one along ``path``; it goes on as it was where that cannot even begin.
 
         Args:
             path: Where the hand goes.
@@ -129,8 +148,6 @@ class ArmMotion:
             joined: Arc length at which the path is joined [m].
             ik_start: (J,) joints that belong to the path's start [rad]; None for the commanded ones.
             speed_scale: Share of ``speed.velocity`` that may be used, 0..1; at 0 the arm comes to rest.
-            scale_along: The same for each of the K waypoints solved, (K,) in 0..1: slower where the arm comes near a
-                singularity or an obstacle.
         """
         if speed_scale <= 0.0:
             self.stop(start_s)
@@ -143,23 +160,23 @@ class ArmMotion:
             waypoints.positions,
             waypoints.rotations,
             self._ik,
+            self._table_z,
         )
-        cut = "" if solved.shortened_because is None else f"; path cut: {solved.shortened_because}"
-        reached = len(solved.joints)
+        scale = scale_along(solved, self._guard)
+        reached, end = end_of_path(solved, scale)
         if reached < 2:
-            self.stop(start_s)
-            return PathReport(f"{cut}; standing still", solved.position_error, None)
-        curve = JointPath(waypoints.lengths[:reached], solved.joints)
-        scale = np.full(reached, min(speed_scale, 1.0))
-        if scale_along is not None:
-            scale *= np.clip(scale_along(solved), 0.0, 1.0)
+            end = end or Shut(Gate.OUT_OF_REACH, "the path has no length")
+            return PathReport("; standing still", solved.position_error, None, end)
+        cut = "" if end is None else f"; path cut: {end.reason}"
+        curve = JointPath(waypoints.lengths[:reached], solved.joints[:reached])
+        scale = min(speed_scale, 1.0) * scale[:reached]
         plan = plan_along(curve, min(joined, curve.length), state, self._robot.limits, speed, scale)
         if plan is None:
             self.go_on(start_s)
             words = f"{cut}; no new motion stays inside the limits, going on with the last one"
             return PathReport(words, solved.position_error, None)
         self._commanded = CommandedMotion(plan.trajectory, start_s)
-        return PathReport(cut, solved.position_error, plan.slow_down)
+        return PathReport(cut, solved.position_error, plan.slow_down, scale=float(scale.min()))
 
     def go_on(self, start_s: float) -> None:
         """Keep the motion in force, described from ``start_s`` [s] on."""

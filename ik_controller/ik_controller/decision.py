@@ -59,4 +59,8 @@ def rest_at(shut: Shut, **more: object) -> Decision:
 def report_health(report: PathReport) -> Health:
     """What ``/diagnostics`` says of a path that was followed."""
     slow_down = -1.0 if report.slow_down is None else report.slow_down
-    return {"ik_error_mm": round(1000 * report.ik_error, 3), "slow_down": slow_down}
+    return {
+        "ik_error_mm": round(1000 * report.ik_error, 3),
+        "slow_down": slow_down,
+        "speed_scale": round(report.scale, 3),
+    }

@@ -88,9 +88,9 @@ class TraceFollower:
     def _forget(self) -> None:
         """Start as if nothing had been commanded yet."""
         config = self.config
-        self._arm = ArmMotion(self.robot, config.ik)
-        self._gripper = Gripper(config.gripper)
         table = config.workspace.lower[2] - config.surfaces.min_table_clearance
+        self._arm = ArmMotion(self.robot, config.ik, table, config.guard)
+        self._gripper = Gripper(config.gripper)
         self._reader = TraceReader(
             self.robot,
             self._events,
@@ -146,8 +146,9 @@ class TraceFollower:
         """
         now_s = inputs.now_s
         if not np.isfinite(now_s):
+            known = replace(inputs, now_s=self._last_now_s)
             shut = Shut(Gate.CLOCK_INVALID, f"the time given is {now_s}")
-            return FollowerOutput(FollowerState.HOLD, shut.reason, None, self._last_now_s, gate=shut.gate)
+            return self._carry_out(rest_at(shut), known, self._start_s(known))
         if now_s < self._last_now_s - CLOCK_JITTER_S:
             # The clock was set back: a simulation was reset, and the last command with it.
             self._forget()
@@ -182,9 +183,11 @@ class TraceFollower:
         shut = joint_range_gate(position, velocity, limits, config.safety)
         if shut is not None:
             return rest_at(shut)
+        told_to_move = self._arm.is_known and inputs.now_s < self._arm.commanded.end_s
         if self._arm.anchor(limits.clip(position), velocity, inputs.now_s, start_s, config.reanchor_error):
             self._cycle.abandon()
-            self._note_blocked(inputs.now_s)
+            if told_to_move:
+                self._note_blocked(inputs.now_s)
         commanded = self._arm.commanded.state_at(inputs.now_s).position
         shut = (
             self._permit.shut
@@ -221,7 +224,7 @@ class TraceFollower:
         return True
 
     def _note_blocked(self, now_s: float) -> None:
-        """The arm stands elsewhere than it was told to go: now and then that is a hand guiding it, not in a row."""
+        """The arm stands where it was told to move on: now and then that is a hand guiding it, not in a row."""
         safety = self.config.safety
         in_a_row = now_s - self._blocked_s <= safety.blocked_within_s
         self._blocked_count = self._blocked_count + 1 if in_a_row else 1
@@ -294,6 +297,9 @@ class TraceFollower:
             np.asarray(inputs.joints_at_trace, dtype=float),
             speed_scale=scale,
         )
+        if report.shut is not None:
+            self._trace_shut = report.shut
+            return rest_at(report.shut)
         words = "following" if event is None else f"following towards a {event.kind}"
         return Decision(
             Move.REPLACED,

@@ -11,6 +11,7 @@ from ik_controller.hand_motion import HandMotionConfig
 from ik_controller.hand_orientation import OrientationFreedom
 from ik_controller.inverse_kinematics import IkConfig
 from ik_controller.motion_permit import PermitConfig
+from ik_controller.path_guard import PathGuardConfig
 from ik_controller.safety import SafetyConfig
 from ik_controller.signalled_events import SignalConfig
 from ik_controller.surface_height import SurfaceConfig
@@ -50,6 +51,7 @@ class FollowerConfig:
         gripper: The fingers.
         safety: Gates.
         permit: How motion begins again after a stop.
+        guard: Where the arm slows down and its path ends: singularities, collisions.
         ik: Inverse kinematics.
     """
 
@@ -77,4 +79,5 @@ class FollowerConfig:
     gripper: GripperConfig = field(default_factory=GripperConfig)
     safety: SafetyConfig = field(default_factory=SafetyConfig)
     permit: PermitConfig = field(default_factory=PermitConfig)
+    guard: PathGuardConfig = field(default_factory=PathGuardConfig)
     ik: IkConfig = field(default_factory=IkConfig)

@@ -246,6 +246,8 @@ class GraspCycle:
                 Move.REPLACED, reason, phase=self.phase, gripper=gripper, event=event, health=known
             )
         report = self._arm.follow(path, start_s, self._config.workspace.path_speed(speed), speed_scale=scale)
+        if report.shut is not None:
+            return rest_at(report.shut, gripper=gripper)
         return Decision(
             Move.REPLACED,
             f"{reason}{report.shortfall}",

@@ -19,8 +19,9 @@ import numpy as np
 import pinocchio as pin
 from numpy.typing import NDArray
 
-from ik_controller.collision_model import Clearance, CollisionMargins, CollisionModel, NearPair
+from ik_controller.collision_model import TABLE, Clearance, CollisionMargins, CollisionModel, NearPair
 from ik_controller.constrained_step import constrained_step, free_step
+from ik_controller.gates import Gate, Shut
 from ik_controller.null_space_pull import condition_of, manipulability_pull
 from ik_controller.robot_model import RobotModel
 
@@ -91,6 +92,7 @@ class SolvedPath:
         shortened_because: Why the path ends before its last waypoint, or None where it does not.
         conditions: (K,) condition number of the Jacobian at each.
         clearances: Of each, K in all; empty where distances were not asked for.
+        shortened_by: The same as ``shortened_because``, by name.
     """
 
     joints: FloatArray
@@ -98,6 +100,7 @@ class SolvedPath:
     shortened_because: str | None
     conditions: FloatArray
     clearances: tuple[Clearance, ...]
+    shortened_by: Gate | None = None
 
 
 class _Pose(NamedTuple):
@@ -137,6 +140,7 @@ def solve_path(
     """
     solver = _Solver(robot, config)
     reason: str | None = None
+    gate: Gate | None = None
     joints: list[FloatArray] = []
     conditions: list[float] = []
     clearances: list[Clearance] = []
@@ -150,11 +154,11 @@ def solve_path(
         for index, (position, rotation) in enumerate(zip(positions, rotations, strict=True)):
             place = f"waypoint {index} at ({position[0]:.3f}, {position[1]:.3f}, {position[2]:.3f}) m"
             if not (np.isfinite(position).all() and np.isfinite(rotation).all()):
-                reason = f"waypoint {index} is not a finite pose"
+                reason, gate = f"waypoint {index} is not a finite pose", Gate.OUT_OF_REACH
                 break
             attempt = solver.approach(pose, position, rotation, pull, None)
             if not solver.reached(attempt):
-                reason = f"{place} is out of reach: {solver.shortfall(attempt)}"
+                reason, gate = f"{place} is out of reach: {solver.shortfall(attempt)}", Gate.OUT_OF_REACH
                 break
             if guard is not None:
                 clearance = robot.collision.clearance(attempt.pose.joints, table_z)
@@ -166,7 +170,7 @@ def solve_path(
                         not solver.reached(attempt)
                         or guard.too_near(attempt.pose.joints, clearance) is not None
                     ):
-                        reason = f"{place} would bring {too_near}"
+                        reason, gate = f"{place} would bring {too_near.reason}", too_near.gate
                         break
                 clearances.append(clearance)
             pose = attempt.pose
@@ -175,13 +179,14 @@ def solve_path(
             conditions.append(condition_of(pose.jacobian))
             pull = solver.pull_from_singularity(pose, conditions[-1])
     else:
-        reason = "the joint positions to start from are not finite"
+        reason, gate = "the joint positions to start from are not finite", Gate.OUT_OF_REACH
     return SolvedPath(
         np.array(joints).reshape(-1, robot.joint_count),
         worst,
         reason,
         np.array(conditions),
         tuple(clearances),
+        gate,
     )
 
 
@@ -224,17 +229,18 @@ class _Guard:
         eased = [replace(pair, margin=self._relaxed.get(pair.shapes, pair.margin)) for pair in pairs]
         return [pair for pair in eased if pair.distance < pair.margin + within]
 
-    def too_near(self, joints: FloatArray, clearance: Clearance) -> str | None:
-        """Which pair comes too near, in words; None where none does."""
+    def too_near(self, joints: FloatArray, clearance: Clearance) -> Shut | None:
+        """Which pair comes too near; None where none does."""
         if self._clear(clearance, CLEARANCE_TOLERANCE):
             return None
         pairs = self.near(joints, -CLEARANCE_TOLERANCE)
         if not pairs:
             return None
         worst = min(pairs, key=lambda pair: pair.distance - pair.margin)
-        return (
+        return Shut(
+            Gate.SCENE_COLLISION if TABLE in worst.pair else Gate.SELF_COLLISION,
             f"{worst.pair[0]} within {1000 * worst.distance:.0f} mm of {worst.pair[1]} "
-            f"(at least {1000 * worst.margin:.0f} mm are kept)"
+            f"(at least {1000 * worst.margin:.0f} mm are kept)",
         )
 
     def _clear(self, clearance: Clearance, tolerance: float) -> bool:
