@@ -35,6 +35,7 @@ trace_follower:
     trajectory_topic: {ROBOT_TRAJECTORIES}
     gripper_action: {ROBOT_GRIPPER}
     max_trace_age_s: 5.0
+    camera_timeout_s: 5.0
     input_timeout_s: 5.0
     joint_timeout_s: 2.0
 """

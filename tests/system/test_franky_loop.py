@@ -20,7 +20,10 @@ BUSY_MACHINE = """\
 trace_follower:
   ros__parameters:
     speed: 0.15
+    command_lead_s: 0.3
     max_trace_age_s: 5.0
+    camera_timeout_s: 5.0
+    finger_timeout_s: 10.0
     input_timeout_s: 5.0
     joint_timeout_s: 2.0
     gripper_timeout_s: 10.0
@@ -32,7 +35,8 @@ fr3_driver:
 """Nothing here waits for anybody, and tests run on machines that others use: slower, and with more patience."""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.real_time
+@pytest.mark.timeout(300)
 def test_the_emulated_robot_does_what_it_is_told_through_franky(tmp_path: Path) -> None:
     parameters = tmp_path / "busy_machine.yaml"
     parameters.write_text(BUSY_MACHINE, encoding="utf-8")

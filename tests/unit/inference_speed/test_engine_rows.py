@@ -13,7 +13,7 @@ from tests.unit.tracegen_model.conftest import TINY_TRACEGEN
 from tracegen_model.network.integrators import SamplingPlan
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_published_network_with_random_weights_is_timed(tmp_path: Path) -> None:
     write_random_base(tmp_path, TINY_TRACEGEN)
     wanted = [Candidate("onnxruntime", "float32"), Candidate("tensorrt", "auto", "needs a GPU")]
