@@ -195,10 +195,11 @@ def _show(total: EpisodeReport, seed: int, wall_s: float, *, failures: bool) -> 
     print(
         f"| {len(total.breaches)} | {len(total.exceptions)} | {len(total.refused)} | {len(total.unending)} |"
     )
-    print(f"\nrefused after a late command or a push: {total.refused_out_of_step}")
+    print(f"\nrefused after a late command, a push or a false joint state: {total.refused_out_of_step}")
     print("largest share of a bound used: " + ", ".join(f"{k} {v:.3f}" for k, v in total.used.items()))
     for title, counted in (
         ("states", total.states),
+        ("gates shut", total.gates),
         ("reasons", total.reasons),
         ("faults given", total.faults),
     ):

@@ -18,6 +18,7 @@ from tests.motion_layer.command_checker import PERIOD_S, QUANTITIES, Bounds, jud
 from tests.motion_layer.trace_grid_fuzzer import IMAGES, GridFault, View, camera_looking_at, make_grid
 
 from ik_controller.follower import FollowerConfig, FollowerInput, FollowerOutput, TraceFollower
+from ik_controller.gates import Gate
 from ik_controller.robot_model import RobotModel
 from ik_controller.trajectory_executor import (
     CommandError,
@@ -43,6 +44,9 @@ FINGER_SPEED = 0.1
 
 OPEN_M = 0.08
 BLOCK_M = 0.04
+
+SAME = 1e-6
+"""Positions and velocities that differ by less are the same [rad, rad/s]."""
 
 LONGEST_STOP_S = 30.0
 """A motion that has not come to rest by then does not come to rest [s]."""
@@ -90,6 +94,10 @@ class InputFault(StrEnum):
     NO_FINGERS = "no finger width"
     NAN_FINGERS = "NaN finger width"
     BUSY_GRIPPER = "gripper busy"
+
+
+FALSE_JOINTS = frozenset({InputFault.FAR_JOINTS, InputFault.NOISY_JOINTS})
+"""Joint states that say that the arm is where it is not."""
 
 
 class Act(StrEnum):
@@ -149,12 +157,13 @@ class EpisodeReport:
         breaches: Commands outside the limits, in words.
         refused: Other trajectories that the executor refused, in words.
         refused_out_of_step: Trajectories refused where the follower could not know how the arm moves: a command had
-            come late, or somebody had pushed the arm.
+            come late, somebody had pushed the arm, or its joint state was false.
         unending: Motions that did not come to rest.
         used: Largest share of each bound that was used.
         moving_s: Time during which the arm moved [s]; ``total_s`` all of it.
         faults: How often each fault was done.
         states: How often the follower said each state.
+        gates: How often each gate was shut.
         reasons: How often each reason was given, numbers left out.
     """
 
@@ -172,6 +181,7 @@ class EpisodeReport:
     total_s: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
+    gates: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -190,7 +200,7 @@ class EpisodeReport:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("exceptions", "breaches", "refused", "unending"):
             getattr(self, name).extend(getattr(other, name))
-        for name in ("faults", "states", "reasons"):
+        for name in ("faults", "states", "gates", "reasons"):
             getattr(self, name).update(getattr(other, name))
         self.moving_s += other.moving_s
         self.total_s += other.total_s
@@ -234,7 +244,7 @@ class FuzzedCell:
         self._block = np.array([rng.uniform(0.35, 0.65), rng.uniform(-0.25, 0.25), 0.02])
         self._last_stamp_s = 0.0
         self._stimulus = 0
-        self._had_error = False
+        self._has_error = False
         self._begin(1.0, start)
 
     def _begin(self, at_s: float, position: FloatArray) -> None:
@@ -247,8 +257,11 @@ class FuzzedCell:
         self._pushed = np.zeros_like(position)
         self._pushed_until = self._deaf_until = self._tick
         self._width, self._width_wanted, self._closes_on = OPEN_M, OPEN_M, 0.0
-        self._under_way: list[tuple[int, FollowerOutput]] = []
+        self._under_way: list[tuple[int, FollowerOutput, FollowerOutput | None]] = []
+        self._sent: FollowerOutput | None = None
+        self._arrived = self._tick
         self._in_step, self._late_until = True, self._tick
+        self._accepted: FollowerOutput | None = None
 
     @property
     def now_s(self) -> float:
@@ -266,7 +279,7 @@ class FuzzedCell:
             self._stimulus += 1
             self._give(stimulus)
         self._come_to_rest()
-        self._judge()
+        self._judge(ends_at_rest=True)
         return self.report
 
     # --- what happens -----------------------------------------------------------------------------------------
@@ -284,6 +297,7 @@ class FuzzedCell:
         if stimulus.act is not Act.NONE:
             self.report.faults[f"act: {stimulus.act}"] += 1
         self.report.grids += stimulus.grid is not None
+        self._in_step = self._in_step and stimulus.inputs not in FALSE_JOINTS
         self._update(inputs, stimulus.transport_s)
 
     def _wait(self, stimulus: Stimulus, rng: np.random.Generator) -> None:
@@ -304,7 +318,7 @@ class FuzzedCell:
             follower.enable(True)
         elif act is Act.STOP:
             follower.stop("a person")
-        elif act is Act.RECOVER and hasattr(follower, "recover"):
+        elif act is Act.RECOVER:
             follower.recover()
         elif act is Act.NEW_TASK:
             follower.set_task(f"task {stimulus.seed}")
@@ -351,10 +365,12 @@ class FuzzedCell:
             where = "".join(traceback.format_exc(limit=-3)).strip()
             self.report.exceptions.append(f"stimulus {self._stimulus}: {where}")
             return
-        if str(getattr(output, "gate", None)) == "internal-error" and not self._had_error:
+        had_error, self._has_error = self._has_error, output.gate is Gate.INTERNAL_ERROR
+        if self._has_error and not had_error:
             self.report.exceptions.append(f"stimulus {self._stimulus}: {output.reason}")
-        self._had_error = str(getattr(output, "gate", None)) == "internal-error"
         self.report.states[str(output.state)] += 1
+        if output.gate is not None:
+            self.report.gates[str(output.gate)] += 1
         self.report.reasons[f"{output.state}: {without_numbers(output.reason)}"] += 1
         if output.gripper is not None:
             self._width_wanted = output.gripper.width
@@ -362,11 +378,14 @@ class FuzzedCell:
             self._closes_on = BLOCK_M if near else 0.0
         if output.trajectory is not None:
             self.report.trajectories += 1
-            if self.now_s + transport_s > output.start_s:
+            # A topic keeps the order of what is published.
+            arrives = max(self._tick + round(transport_s / PERIOD_S), self._arrived)
+            if arrives * PERIOD_S > output.start_s:
                 self._in_step = False
-                self._late_until = self._tick + round(transport_s / PERIOD_S)
-            self._under_way.append((self._tick + round(transport_s / PERIOD_S), output))
-            self._under_way.sort(key=lambda entry: entry[0])
+                self._late_until = arrives
+            self._under_way.append((arrives, output, self._sent))
+            self._arrived = arrives
+            self._sent = output
 
     def _sound_inputs(self) -> FollowerInput:
         return FollowerInput(
@@ -430,7 +449,7 @@ class FuzzedCell:
         while self._tick < end:
             self._tick += 1
             while self._under_way and self._under_way[0][0] <= self._tick:
-                self._submit(self._under_way.pop(0)[1])
+                self._submit(*self._under_way.pop(0)[1:])
             if self._tick >= self._pushed_until:
                 self._pushed[:] = 0.0
             self._step()
@@ -448,12 +467,15 @@ class FuzzedCell:
         self._setpoint, self._velocity = state.position, state.velocity
         self._stream.append(state.position)
 
-    def _submit(self, output: FollowerOutput) -> None:
+    def _submit(self, output: FollowerOutput, before: FollowerOutput | None) -> None:
+        """Give ``output``'s trajectory, decided by a follower that took the one ``before`` to be in force."""
         if self._tick < self._deaf_until:
             return
         if self.now_s > self._executor.end_s and self._pushed.any():
             self._restart(self.measured)
         assert output.trajectory is not None
+        in_step = self._in_step or (before is self._accepted and self._does_as_told)
+        self._in_step = in_step and self.now_s <= output.start_s
         try:
             self._executor.submit(TrajectoryCommand.of(output.trajectory, output.start_s), self.now_s)
         except CommandError as error:
@@ -464,8 +486,21 @@ class FuzzedCell:
             else:
                 self.report.refused_out_of_step += 1
             return
-        known = self._tick >= max(self._late_until, self._pushed_until)
-        self._in_step = self._in_step or known
+        self._accepted = output
+
+    @property
+    def _does_as_told(self) -> bool:
+        """The arm is told what the trajectory that was accepted last says, and nobody disturbs it."""
+        accepted = self._accepted
+        if accepted is None or self._tick < max(self._late_until, self._pushed_until):
+            return False
+        assert accepted.trajectory is not None
+        planned = accepted.trajectory.sample(self.now_s - PERIOD_S - accepted.start_s)
+        told = (self._setpoint, self._velocity)
+        return all(
+            np.abs(a - b).max() < SAME
+            for a, b in zip((planned.position, planned.velocity), told, strict=True)
+        )
 
     def _come_to_rest(self) -> None:
         """Nothing more comes: what was sent last has to end at rest by itself."""
@@ -476,10 +511,10 @@ class FuzzedCell:
             self.report.unending.append(f"{left_s:.1f} s of motion left after the last input")
         self._advance(self._tick + max(0, round(min(left_s, LONGEST_STOP_S) / PERIOD_S)) + 3)
 
-    def _judge(self) -> None:
+    def _judge(self, *, ends_at_rest: bool = False) -> None:
         """Judge the stream so far."""
         stream = np.array(self._stream)
-        found = judge(stream, self._bounds)
+        found = judge(stream, self._bounds, ends_at_rest=ends_at_rest)
         self.report.breaches += [
             f"stimulus {self._stimulus}, stream from {self._stream_began * PERIOD_S:.3f} s: {breach}"
             for breach in found.breaches

@@ -13,16 +13,6 @@ from tests.motion_layer.trace_grid_fuzzer import GridFault
 
 from ik_controller.resources import resource_path
 
-LATER = {
-    StampFault.FUTURE,
-    StampFault.NAN,
-    StampFault.INFINITE,
-    InputFault.FAR_JOINTS,
-    InputFault.NOISY_JOINTS,
-    InputFault.NAN_FINGERS,
-}
-"""Faults that the core does not bear yet."""
-
 READY = np.array([0.0, 0.1, 0.0, -2.1, 0.0, 2.2, 0.785])
 
 STIMULI = st.lists(
@@ -35,12 +25,8 @@ STIMULI = st.lists(
         seed=st.integers(0, 2**31 - 1),
         ticks=st.booleans(),
         grid=st.sampled_from([*GridFault, *[GridFault.SOUND] * len(GridFault), None]),
-        stamp=st.sampled_from(
-            [*(fault for fault in StampFault if fault not in LATER), *[StampFault.FRESH] * len(StampFault)]
-        ),
-        inputs=st.sampled_from(
-            [*(fault for fault in InputFault if fault not in LATER), *[InputFault.NONE] * len(InputFault)]
-        ),
+        stamp=st.sampled_from([*StampFault, *[StampFault.FRESH] * len(StampFault)]),
+        inputs=st.sampled_from([*InputFault, *[InputFault.NONE] * len(InputFault)]),
         act=st.sampled_from([*Act, *[Act.NONE] * 3 * len(Act)]),
     ),
     min_size=3,
@@ -54,7 +40,7 @@ STIMULI = st.lists(
     deadline=None,
     derandomize=True,
     database=None,
-    phases=[Phase.generate, Phase.shrink],
+    phases=[Phase.generate],  # shrinking takes minutes; add Phase.shrink to look into a failure
     suppress_health_check=list(HealthCheck),
 )
 @given(stimuli=STIMULI, seed=st.integers(0, 1000))
