@@ -61,7 +61,7 @@ def test_only_a_marked_test_runs_again_and_only_on_a_late_machine(
     ]
     result = pytester.runpytest_inprocess("-p", "tests.real_time", "--strict-markers", *quiet)
     assert {name: count for name, count in result.parseoutcomes().items() if name != "warnings"} == outcomes
-    said = "test_marked: it woke a sleeper up to 100 ms late" in result.stdout.str()
+    said = "test_marked: it kept a process waiting for up to 100 ms" in result.stdout.str()
     assert said is ("rerun" in outcomes)
 
 
