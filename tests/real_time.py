@@ -3,8 +3,8 @@
 A test marked ``real_time`` talks to an emulated robot a thousand times a second, or judges the pace of a camera: no
 waiting can replace that. While it runs, a process of its own sleeps a few milliseconds at a time, and now and then it
 works a little. Where that process was once kept waiting for ``LATE_S``, the machine had no core to spare, and a failure
-says nothing about what is tested: the test runs again, ``RERUNS`` times at most. On a machine that was on time a failure
-is a failure.
+says nothing about what is tested: the test runs again, ``RERUNS`` times at most. On a machine that was on time a
+failure is a failure.
 """
 
 from __future__ import annotations
