@@ -107,6 +107,13 @@ def test_a_hidden_object_is_grasped_at_the_turn_around() -> None:
     assert (event.step, event.witness) == (10, Witness.TURN_AROUND)
 
 
+def test_witnesses_far_from_each_other_do_not_speak_of_one_event() -> None:
+    hand = dip(0.125, 0.25)
+    event = event_in(hand, carried(hand, 26, 30))
+    assert event is not None
+    assert (event.step, event.witness) == (10, Witness.TURN_AROUND)
+
+
 def test_points_that_stop_moving_with_the_hand_are_a_release() -> None:
     hand = dip(0.15, 0.2)
     start = hand[0] - [0.0, 0.0, 0.002]

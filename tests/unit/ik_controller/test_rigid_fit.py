@@ -60,6 +60,13 @@ def test_a_flat_body_is_not_mirrored() -> None:
     np.testing.assert_allclose(fit.rotations, rotations, atol=1e-9)
 
 
+def test_noise_alone_mirrors_nothing() -> None:
+    rng = np.random.default_rng(7)
+    moved = rng.normal(0.0, 0.05, (40, 5, 3))
+    fit = fit_rigid(body(5, rng), moved, np.ones((40, 5), bool), FULL)
+    np.testing.assert_allclose(np.linalg.det(fit.rotations), 1.0)
+
+
 def test_points_count_only_where_they_are_valid() -> None:
     rng = np.random.default_rng(3)
     start = body(8, rng)
