@@ -89,7 +89,7 @@ def test_a_bad_parameter_ends_the_node_at_once_with_the_reason(parameter: str, w
         [sys.executable, "-c", f"import {MODULE} as node; node.main()", "--ros-args", "-p", parameter],
         capture_output=True,
         text=True,
-        timeout=60.0,
+        timeout=120.0,
     )
     assert ended.returncode == 2
     assert words in ended.stderr

@@ -28,7 +28,7 @@ def launch_file(tmp_path: Path) -> Path:
 
 def ros2_launch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = ["ros2", "launch", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
 
 
 def test_runs_a_launch_file_with_arguments_and_reports_success(launch_file: Path) -> None:

@@ -18,7 +18,7 @@ def instruct(*arguments: str) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=60.0)
+    _, errors = process.communicate(timeout=120.0)
     return process.returncode, errors
 
 

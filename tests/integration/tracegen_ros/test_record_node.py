@@ -279,7 +279,7 @@ def test_what_cannot_be_recorded_is_refused_with_a_reason(
         env=os.environ,
         capture_output=True,
         text=True,
-        timeout=60.0,
+        timeout=120.0,
     )
     assert done.returncode != 0
     assert words in done.stdout + done.stderr

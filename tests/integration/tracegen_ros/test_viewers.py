@@ -154,7 +154,7 @@ def test_a_wrong_parameter_ends_a_node_with_exit_code_two_and_a_reason() -> None
         [sys.executable, "-c", code, "--ros-args", "-p", "calibration:=/nowhere.yaml"],
         capture_output=True,
         text=True,
-        timeout=60.0,
+        timeout=120.0,
         check=False,
     )
     assert ended.returncode == 2

@@ -91,7 +91,7 @@ def test_rosbags_reads_what_is_written_and_finds_the_same_counts(
 def test_the_command_line_of_rosbags_makes_the_same_bag_in_the_other_storage(tmp_path: Path) -> None:
     begun_bag(tmp_path / "run", chunks_per_file=2).close()
     words = ["--src", str(tmp_path / "run"), "--dst", str(tmp_path / "other"), "--dst-storage", "sqlite3"]
-    subprocess.run(["rosbags-convert", *words], check=True, capture_output=True, timeout=60.0)
+    subprocess.run(["rosbags-convert", *words], check=True, capture_output=True, timeout=120.0)
     with open_bag(tmp_path / "run") as ours, open_bag(tmp_path / "other") as theirs:
         assert list(theirs.messages()) == list(ours.messages())
         assert theirs.topics.keys() == ours.topics.keys()
