@@ -17,7 +17,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -34,15 +34,28 @@ from tests.motion_layer.fuzzed_cell import (
 )
 from tests.motion_layer.trace_grid_fuzzer import GridFault
 
+from ik_controller.follower import FollowerConfig
+from ik_controller.hand_motion import HandMotionConfig, HandMotionMethod
+from ik_controller.hand_orientation import OrientationFreedom
+from ik_controller.motion_permit import PermitConfig
+from ik_controller.path_guard import PathGuardConfig
 from ik_controller.resources import resource_path
 from ik_controller.robot_model import RobotModel
+from ik_controller.safety import SafetyConfig
+from ik_controller.workspace import Workspace
 
 GRIDS_PER_EPISODE = 50
 
-LIMITS = ("fr3_full", "fr3_rectangular")
+UR5 = Path(__file__).parents[1] / "robots" / "ur5"
 
-FAULT_SHARES = (0.02, 0.1, 0.3, 0.8)
+ROBOTS = ("fr3_full", "fr3_rectangular", "ur5")
+ROBOT_WEIGHTS = (0.45, 0.35, 0.2)
+
+FAULT_SHARES = (0.02, 0.05, 0.2, 0.6)
 """Share of stimuli with a fault of each kind; an episode keeps to one."""
+
+LEAST_GRID_FAULTS = 0.15
+"""Share of grids with a fault in any episode."""
 
 RATES_HZ = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 RATE_WEIGHTS = (0.03, 0.07, 0.15, 0.2, 0.2, 0.2, 0.15)
@@ -53,12 +66,50 @@ LATE_EPISODES = 0.1
 REVIVING = (Act.ENABLE, Act.RECOVER, Act.NEW_TASK)
 
 SHOWN_FAILURES = 30
+PROGRESS_GRIDS = 5000
+
+
+WILD_EPISODES = 0.3
+"""Share of episodes with gates wide open and speeds that the joints cannot follow."""
 
 
 @cache
-def robot_and_bounds(limits: str) -> tuple[RobotModel, Bounds]:
-    """The arm with a limit set, and the set as the checker reads it."""
-    return RobotModel.fr3(limits), Bounds.read(resource_path(f"limits/{limits}.yaml"))
+def robot_and_bounds(name: str) -> tuple[RobotModel, Bounds]:
+    """The arm, which is an FR3 with the limit set ``name`` or the UR5, and its limits as the checker reads them."""
+    if name == "ur5":
+        return RobotModel.load(UR5 / "ur5.yaml"), Bounds.read(UR5 / "limits.yaml")
+    return RobotModel.fr3(name), Bounds.read(resource_path(f"limits/{name}.yaml"))
+
+
+def random_config(rng: np.random.Generator) -> FollowerConfig:
+    """The demo's settings, or others that let more through and ask for more speed than there is."""
+    config = FollowerConfig(
+        orientation=rng.choice(list(OrientationFreedom)),
+        hand_motion=HandMotionConfig(method=rng.choice(list(HandMotionMethod))),
+        latency_compensation=bool(rng.random() < 0.8),
+    )
+    if rng.random() > WILD_EPISODES:
+        return config
+    return replace(
+        config,
+        workspace=Workspace(
+            lower=(-0.8, -0.8, -0.2),
+            upper=(0.9, 0.8, 1.2),
+            speed=float(rng.uniform(0.1, 2.0)),
+            acceleration=float(rng.uniform(0.5, 20.0)),
+            jerk=float(rng.uniform(5.0, 500.0)),
+            turning_speed=float(rng.uniform(0.3, 6.0)),
+        ),
+        safety=SafetyConfig(
+            min_valid_share=0.01,
+            max_path_step=2.0,
+            max_endpoint_spread=2.0,
+            max_back_projection_error=1e4,
+            max_outside=2.0,
+        ),
+        guard=PathGuardConfig(slow_condition=100.0, end_condition=1000.0),
+        permit=PermitConfig(ramp_s=float(rng.choice([0.0, 2.0]))),
+    )
 
 
 def random_stimulus(
@@ -79,7 +130,7 @@ def random_stimulus(
     acts = [act for act in Act if act is not Act.NONE]
     wait_s = min(rng.gamma(4.0, 0.25 / rate_hz), 3.0)
     grid: GridFault | None = GridFault.SOUND
-    if rng.random() < max(faults, 0.2):
+    if rng.random() < max(faults, LEAST_GRID_FAULTS):
         grid = grids[int(rng.integers(len(grids)))]
     elif rng.random() < 0.02:
         grid = None
@@ -106,10 +157,11 @@ def random_stimulus(
 def run_episode(seed: int, number: int) -> EpisodeReport:
     """Episode ``number`` of ``seed``."""
     rng = np.random.default_rng([seed, number])
-    limits = LIMITS[int(rng.integers(len(LIMITS)))]
-    robot, bounds = robot_and_bounds(limits)
+    name = str(rng.choice(ROBOTS, p=ROBOT_WEIGHTS))
+    robot, bounds = robot_and_bounds(name)
     start = random_start(robot, rng)
-    cell = FuzzedCell(robot, bounds, start, int(rng.integers(2**31)))
+    config = random_config(rng)
+    cell = FuzzedCell(robot, bounds, start, int(rng.integers(2**31)), config)
     rate_hz = float(rng.choice(RATES_HZ, p=RATE_WEIGHTS))
     faults = float(rng.choice(FAULT_SHARES))
     late, ticks = bool(rng.random() < LATE_EPISODES), bool(rng.random() < 0.5)
@@ -117,9 +169,9 @@ def run_episode(seed: int, number: int) -> EpisodeReport:
         random_stimulus(rng, rate_hz, faults, late=late, ticks=ticks) for _ in range(GRIDS_PER_EPISODE)
     ]
     report = cell.run(stimuli)
-    for name in ("exceptions", "breaches", "refused", "unending"):
-        where = f"episode {number} ({limits}, {rate_hz:g} Hz, faults {faults:g}{', late' * late}): "
-        setattr(report, name, [where + text for text in getattr(report, name)])
+    for kind in ("exceptions", "breaches", "refused", "unending"):
+        where = f"episode {number} ({name}, {rate_hz:g} Hz, faults {faults:g}{', late' * late}): "
+        setattr(report, kind, [where + text for text in getattr(report, kind)])
     return report
 
 
@@ -128,8 +180,7 @@ def random_start(robot: RobotModel, rng: np.random.Generator) -> np.ndarray:
     limits = robot.limits
     if rng.random() < 0.08:
         return rng.uniform(limits.position_lower + 1e-3, limits.position_upper - 1e-3)
-    ready = np.array([0.0, 0.1, 0.0, -2.1, 0.0, 2.2, 0.785])
-    return limits.clip(ready + rng.normal(0.0, 0.2, robot.joint_count), 1e-3)
+    return limits.clip(robot.posture + rng.normal(0.0, 0.2, robot.joint_count), 1e-3)
 
 
 def main() -> int:
@@ -146,8 +197,15 @@ def main() -> int:
         total = run_episode(arguments.seed, arguments.episode)
     else:
         total = EpisodeReport()
-        for report in _reports(arguments.grids, arguments.seed, arguments.jobs):
-            total.add(report)
+        told = 0
+        try:
+            for report in _reports(arguments.grids, arguments.seed, arguments.jobs):
+                total.add(report)
+                if total.grids - told >= PROGRESS_GRIDS:
+                    told = total.grids
+                    print(f"{told} grids, {len(total.failures)} failures", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            print("interrupted: figures of what was done", flush=True)
     _show(total, arguments.seed, time.monotonic() - started_s, failures=arguments.episode is not None)
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)

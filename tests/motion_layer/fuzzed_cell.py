@@ -18,7 +18,9 @@ from tests.motion_layer.command_checker import PERIOD_S, QUANTITIES, Bounds, jud
 from tests.motion_layer.trace_grid_fuzzer import IMAGES, GridFault, View, camera_looking_at, make_grid
 
 from ik_controller.follower import FollowerConfig, FollowerInput, FollowerOutput, TraceFollower
+from ik_controller.follower_interface import Silence
 from ik_controller.gates import Gate
+from ik_controller.gripper_signal import GripperSignal
 from ik_controller.robot_model import RobotModel
 from ik_controller.trajectory_executor import (
     CommandError,
@@ -94,6 +96,8 @@ class InputFault(StrEnum):
     NO_FINGERS = "no finger width"
     NAN_FINGERS = "NaN finger width"
     BUSY_GRIPPER = "gripper busy"
+    GRIPPER_SIGNAL = "gripper signal of any kind"
+    SILENCE = "an input gone silent"
 
 
 FALSE_JOINTS = frozenset({InputFault.FAR_JOINTS, InputFault.NOISY_JOINTS})
@@ -594,6 +598,12 @@ def _with_input_fault(inputs: FollowerInput, stimulus: Stimulus, rng: np.random.
             changed = {"finger_width_m": float(rng.choice([np.nan, np.inf, -1.0, 1e9]))}
         case InputFault.BUSY_GRIPPER:
             changed = {"gripper_busy": True}
+        case InputFault.GRIPPER_SIGNAL:
+            lengths = np.cumsum(rng.uniform(0.001, 0.1, 8))
+            stamp_s = inputs.now_s + float(rng.choice([0.0, -0.1, -1e3, 1e3]))
+            changed = {"gripper_signal": GripperSignal(stamp_s, lengths, rng.choice([0.0, 0.5, 1.0, 1e9], 8))}
+        case InputFault.SILENCE:
+            changed = {"silent": tuple(silence for silence in Silence if rng.random() < 0.3)}
     return replace(inputs, **changed)  # type: ignore[arg-type]
 
 

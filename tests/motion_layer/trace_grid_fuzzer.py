@@ -161,7 +161,7 @@ def _query_pixels(view: View, fault: GridFault, rng: np.random.Generator) -> Flo
         side = 1
     u, v = np.meshgrid(np.linspace(0, width - 1, side), np.linspace(0, height - 1, side))
     pixels = np.stack([u.ravel(), v.ravel()], axis=-1)
-    if side == 1 or rng.random() < 0.6:
+    if side < 10 or rng.random() < 0.7:
         in_camera = view.camera_in_base[:3, :3].T @ (view.hand_in_base[:3, 3] - view.camera_in_base[:3, 3])
         if in_camera[2] > 0.05:
             zoom = rng.uniform(0.15, 0.6)
@@ -307,8 +307,8 @@ def _turn_axis(rng: np.random.Generator) -> FloatArray:
     if kind < 0.4:
         return np.zeros(3)
     if kind < 0.8:
-        return np.array([0.0, 0.0, rng.uniform(-2.0, 2.0)])
-    return rng.normal(0.0, 1.0, 3)
+        return np.array([0.0, 0.0, rng.uniform(-1.5, 1.5)])
+    return rng.normal(0.0, 0.4, 3)
 
 
 def _rotated(arms: FloatArray, turns: FloatArray) -> FloatArray:

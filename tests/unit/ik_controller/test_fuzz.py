@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.motion_layer.command_checker import QUANTITIES, Bounds, judge
-from tests.motion_layer.fuzz import LIMITS, robot_and_bounds, run_episode
+from tests.motion_layer.fuzz import ROBOTS, robot_and_bounds, run_episode
 from tests.motion_layer.fuzzed_cell import Act, FuzzedCell, InputFault, StampFault, Stimulus
 from tests.motion_layer.trace_grid_fuzzer import GridFault
 
@@ -34,9 +34,9 @@ STIMULI = st.lists(
 )
 
 
-@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("name", ROBOTS)
 @settings(
-    max_examples=12,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     database=None,
@@ -45,10 +45,10 @@ STIMULI = st.lists(
 )
 @given(stimuli=STIMULI, seed=st.integers(0, 1000))
 def test_whatever_comes_in_the_arm_stays_inside_its_limits(
-    limits: str, stimuli: list[Stimulus], seed: int
+    name: str, stimuli: list[Stimulus], seed: int
 ) -> None:
-    robot, bounds = robot_and_bounds(limits)
-    report = FuzzedCell(robot, bounds, READY, seed).run(stimuli)
+    robot, bounds = robot_and_bounds(name)
+    report = FuzzedCell(robot, bounds, robot.posture, seed).run(stimuli)
     assert not report.failures
 
 
