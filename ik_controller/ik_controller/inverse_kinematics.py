@@ -39,6 +39,12 @@ NEAR = 0.05
 CLEARANCE_TOLERANCE = 5e-4
 """A solution may miss a margin by so much, which is what linearised distances leave [m]."""
 
+FARTHEST = 100.0
+"""No arm reaches further than this [m]."""
+
+LARGEST_ENTRY = 1.001
+"""No entry of a rotation matrix is larger."""
+
 AT_LIMIT = 1e-6
 """A joint this near to its bound is at it [rad]."""
 
@@ -139,54 +145,51 @@ def solve_path(
         table_z: Height of the table [m, base frame]; None where there is none.
     """
     solver = _Solver(robot, config)
-    reason: str | None = None
-    gate: Gate | None = None
+    end: Shut | None = None
     joints: list[FloatArray] = []
     conditions: list[float] = []
     clearances: list[Clearance] = []
     worst = 0.0
-    if np.isfinite(start_joints).all():
-        pose = solver.pose(robot.limits.clip(start_joints, config.limit_margin))
-        guard = (
-            None if config.margins is None else _Guard(robot.collision, config.margins, pose.joints, table_z)
-        )
-        pull: FloatArray | None = None
-        for index, (position, rotation) in enumerate(zip(positions, rotations, strict=True)):
-            place = f"waypoint {index} at ({position[0]:.3f}, {position[1]:.3f}, {position[2]:.3f}) m"
-            if not (np.isfinite(position).all() and np.isfinite(rotation).all()):
-                reason, gate = f"waypoint {index} is not a finite pose", Gate.OUT_OF_REACH
-                break
-            attempt = solver.approach(pose, position, rotation, pull, None)
-            if not solver.reached(attempt):
-                reason, gate = f"{place} is out of reach: {solver.shortfall(attempt)}", Gate.OUT_OF_REACH
-                break
-            if guard is not None:
+    if not np.isfinite(start_joints).all():
+        end = Shut(Gate.OUT_OF_REACH, "the joint positions to start from are not finite")
+        positions, rotations = positions[:0], rotations[:0]
+    pose = solver.pose(robot.limits.clip(np.nan_to_num(start_joints), config.limit_margin))
+    guard = None if config.margins is None else _Guard(robot.collision, config.margins, pose.joints, table_z)
+    pull: FloatArray | None = None
+    near_enough = _in_the_arm_s_world(positions, rotations)
+    for index, (position, rotation) in enumerate(zip(positions, rotations, strict=True)):
+        if not near_enough[index]:
+            words = f"waypoint {index} is not a finite pose within {FARTHEST:.0f} m"
+            end = Shut(Gate.OUT_OF_REACH, words)
+            break
+        attempt = solver.approach(pose, position, rotation, pull, None)
+        if not solver.reached(attempt):
+            words = f"{_place(index, position)} is out of reach: {solver.shortfall(attempt)}"
+            end = Shut(Gate.OUT_OF_REACH, words)
+            break
+        if guard is not None:
+            clearance = robot.collision.clearance(attempt.pose.joints, table_z)
+            too_near = guard.too_near(attempt.pose.joints, clearance)
+            if too_near is not None:
+                attempt = solver.approach(pose, position, rotation, pull, guard)
                 clearance = robot.collision.clearance(attempt.pose.joints, table_z)
-                too_near = guard.too_near(attempt.pose.joints, clearance)
-                if too_near is not None:
-                    attempt = solver.approach(pose, position, rotation, pull, guard)
-                    clearance = robot.collision.clearance(attempt.pose.joints, table_z)
-                    if (
-                        not solver.reached(attempt)
-                        or guard.too_near(attempt.pose.joints, clearance) is not None
-                    ):
-                        reason, gate = f"{place} would bring {too_near.reason}", too_near.gate
-                        break
-                clearances.append(clearance)
-            pose = attempt.pose
-            worst = max(worst, attempt.distance)
-            joints.append(pose.joints)
-            conditions.append(condition_of(pose.jacobian))
-            pull = solver.pull_from_singularity(pose, conditions[-1])
-    else:
-        reason, gate = "the joint positions to start from are not finite", Gate.OUT_OF_REACH
+                still = guard.too_near(attempt.pose.joints, clearance)
+                if not solver.reached(attempt) or still is not None:
+                    end = Shut(too_near.gate, f"{_place(index, position)} would bring {too_near.reason}")
+                    break
+            clearances.append(clearance)
+        pose = attempt.pose
+        worst = max(worst, attempt.distance)
+        joints.append(pose.joints)
+        conditions.append(condition_of(pose.jacobian))
+        pull = solver.pull_from_singularity(pose, conditions[-1])
     return SolvedPath(
         np.array(joints).reshape(-1, robot.joint_count),
         worst,
-        reason,
+        None if end is None else end.reason,
         np.array(conditions),
         tuple(clearances),
-        gate,
+        None if end is None else end.gate,
     )
 
 
@@ -202,6 +205,16 @@ def solve_pose(
     start = solver.pose(robot.limits.clip(start_joints, config.limit_margin))
     attempt = solver.approach(start, position, rotation, None, None)
     return attempt.pose.joints, attempt.distance, attempt.angle
+
+
+def _in_the_arm_s_world(positions: FloatArray, rotations: FloatArray) -> NDArray[np.bool_]:
+    """(K,) the waypoint is finite, and so near that no computation with it overflows."""
+    turns = np.abs(rotations).reshape(len(rotations), 9)
+    return (np.abs(positions) <= FARTHEST).all(axis=1) & (turns <= LARGEST_ENTRY).all(axis=1)
+
+
+def _place(index: int, position: FloatArray) -> str:
+    return f"waypoint {index} at ({position[0]:.3f}, {position[1]:.3f}, {position[2]:.3f}) m"
 
 
 class _Guard:

@@ -291,3 +291,20 @@ def test_what_is_not_finite_ends_the_path(robot: RobotModel, broken: str) -> Non
     assert path.joints.shape[1] == robot.joint_count
     assert path.shortened_because is not None
     assert "finite" in path.shortened_because
+
+
+def test_no_path_raises_or_gives_joints_that_are_not_numbers(robot: RobotModel) -> None:
+    rng = np.random.default_rng(8)
+    for _ in range(120):
+        count, scale = int(rng.integers(0, 12)), 10.0 ** rng.choice([-300, -3, 0, 0, 2, 200])
+        positions, rotations = rng.normal(size=(count, 3)) * scale, rng.normal(size=(count, 3, 3))
+        if rng.random() < 0.7:
+            rotations = np.linalg.qr(rotations)[0].reshape(count, 3, 3)
+        positions[rng.random(count) < 0.1] = rng.choice([np.nan, np.inf])
+        start = rng.normal(size=robot.joint_count) * 10.0 ** rng.choice([0, 1, 200])
+        start[0] = rng.choice([start[0], np.nan], p=[0.9, 0.1])
+        with np.errstate(all="raise", under="ignore"):
+            path = solve_path(robot, start, positions, rotations, IkConfig(), rng.choice([0.0, -0.5, 1e9]))
+        assert np.isfinite(path.joints).all()
+        assert path.joints.shape == (len(path.clearances), robot.joint_count)
+        assert len(path.joints) == count or path.shortened_by is not None
