@@ -35,8 +35,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     _by_noise(axes[0, 1], rows, "rotation_deg", "orientation from the course's [deg]")
     _by_latency(axes[1, 0], rows, "position_p95_mm", "hand from its course, p95 [mm]")
     _by_latency(axes[1, 1], rows, "duration_s", "time for the course [s]")
-    axes[0, 0].legend(frameon=False, fontsize=8, title="points on the hand, method", title_fontsize=8)
-    axes[1, 0].legend(frameon=False, fontsize=8)
+    words = {"frameon": False, "fontsize": 8, "title_fontsize": 8}
+    axes[0, 1].legend(loc="center right", ncols=2, title="points on the hand, method", **words)
+    axes[1, 1].legend(loc="upper left", **words)
     figure.savefig(path)
 
 
