@@ -129,6 +129,14 @@ def test_stop_holds_until_enabled_again(cell: Cell) -> None:
     cell.wait_for_words("FOLLOW")
 
 
+def test_recovery_says_that_there_is_nothing_to_recover_from(cell: Cell) -> None:
+    cell.instruct("lift")
+    follow(cell)
+    answer = cell.tester.call(Trigger, "/trace_follower/recover", Trigger.Request())
+    assert not answer.success
+    assert "nothing" in answer.message
+
+
 def test_health_names_limits_state_and_latencies(cell: Cell) -> None:
     cell.instruct("lift")
     follow(cell, 3)
