@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+import numpy as np
+
 from ik_controller.arm_motion import PathReport
 from ik_controller.follower_interface import (
     FloatArray,
@@ -14,6 +16,7 @@ from ik_controller.follower_interface import (
     Health,
 )
 from ik_controller.gates import FAULT_GATES, STOP_GATES, Gate, Shut
+from ik_controller.trace_reading import TraceReading
 
 
 class Move(Enum):
@@ -63,4 +66,23 @@ def report_health(report: PathReport) -> Health:
         "ik_error_mm": round(1000 * report.ik_error, 3),
         "slow_down": slow_down,
         "speed_scale": round(report.scale, 3),
+    }
+
+
+def reading_health(reading: TraceReading, camera_bias: FloatArray) -> Health:
+    """What ``/diagnostics`` says of traces, under a ``camera_bias`` (3,) [m]."""
+    motion, hand, event = reading.motion, reading.hand, reading.event
+    return {
+        "hand_points": hand.count,
+        "hand_points_expected": hand.expected,
+        "hand_confidence": round(hand.confidence, 2),
+        "depth_scale": round(reading.depth_scale.scale, 3),
+        "hand_fit_mm": round(1000 * float(motion.residual.mean()), 2),
+        "hand_distance_mm": round(1000 * hand.mean_distance, 1) if hand.count else -1.0,
+        "rotation_observed": int(motion.rotation_observed),
+        "reach_m": round(motion.reach, 3),
+        "table_z": round(reading.table, 4),
+        "camera_bias_mm": round(1000 * float(np.linalg.norm(camera_bias)), 1),
+        "event": "none" if event is None else f"{event.kind} at step {event.step}",
+        "witness": "" if event is None else event.witness,
     }

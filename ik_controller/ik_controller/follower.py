@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ik_controller.arm_motion import ArmMotion
-from ik_controller.decision import Decision, Move, report_health, rest_at
+from ik_controller.decision import Decision, Move, reading_health, report_health, rest_at
 from ik_controller.follower_config import FollowerConfig
 from ik_controller.follower_interface import (
     FloatArray,
@@ -22,7 +22,6 @@ from ik_controller.follower_interface import (
     FollowerPhase,
     FollowerState,
     GripperCommand,
-    Health,
     Silence,
 )
 from ik_controller.gates import Gate, Shut
@@ -156,12 +155,15 @@ class TraceFollower:
         self._last_now_s = now_s
         start_s = self._start_s(inputs)
         try:
-            decision = self._decide(inputs, start_s)
+            return self._carry_out(self._decide(inputs, start_s), inputs, start_s)
         except Exception as error:
-            self._permit.note_fault(Shut(Gate.INTERNAL_ERROR, f"{type(error).__name__}: {error}"))
-            assert self._permit.fault is not None
-            decision = rest_at(self._permit.fault)
-        return self._carry_out(decision, inputs, start_s)
+            defect = Shut(Gate.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+            fault = rest_at(self._permit.note_fault(defect))
+        try:
+            return self._carry_out(fault, inputs, start_s)
+        except Exception:
+            # Where even stopping is broken, nothing is sent: what was sent last ends at rest.
+            return self._output(fault, start_s, sends=False)
 
     def _start_s(self, inputs: FollowerInput) -> float:
         """When a motion that is decided on now can start [s]; stamps that cannot be are not believed."""
@@ -174,7 +176,7 @@ class TraceFollower:
         config = self.config
         shut = joint_state_gate(inputs, self.robot.joint_count)
         if shut is not None:
-            return rest_at(shut)
+            return rest_at(self._permit.shut or shut)
         assert inputs.joint_state_now is not None
         position, velocity = (np.asarray(values, dtype=float) for values in inputs.joint_state_now)
         self._gripper.observe(inputs.now_s, inputs.finger_width_m)
@@ -182,7 +184,7 @@ class TraceFollower:
         limits = self.robot.limits
         shut = joint_range_gate(position, velocity, limits, config.safety)
         if shut is not None:
-            return rest_at(shut)
+            return rest_at(self._permit.shut or shut)
         told_to_move = self._arm.is_known and inputs.now_s < self._arm.commanded.end_s
         if self._arm.anchor(limits.clip(position), velocity, inputs.now_s, start_s, config.reanchor_error):
             self._cycle.abandon()
@@ -214,8 +216,9 @@ class TraceFollower:
         if inputs.traces is None:
             return False
         stamp_s = inputs.trace_stamp_s
-        self._trace_shut = stamp_gate(inputs.now_s, stamp_s, self.config.safety)
-        if self._trace_shut is not None or stamp_s is None:
+        shut = stamp_gate(inputs.now_s, stamp_s, self.config.safety)
+        if shut is not None or stamp_s is None:
+            self._trace_shut = shut
             return False
         if self._last_trace_s is not None and stamp_s <= self._last_trace_s:
             self._ignored_traces += 1
@@ -247,9 +250,9 @@ class TraceFollower:
         )
         if shut is not None:
             return rest_at(shut)
+        if not new_traces and self._trace_shut is not None:
+            return rest_at(self._trace_shut)
         if not new_traces:
-            if self._trace_shut is not None:
-                return rest_at(self._trace_shut)
             return Decision(Move.GO_ON, "waiting for the next traces")
         self._trace_shut = trace_input_gate(inputs, self.robot.joint_count, config.safety)
         self._trace_shut = self._trace_shut or back_projection_gate(inputs, config.safety)
@@ -268,7 +271,9 @@ class TraceFollower:
             decision,
             gripper=decision.gripper or gripper,
             event=decision.event or event_seen,
-            health=self._health(reading) | decision.health,
+            health=reading_health(reading, self._reader.camera_bias)
+            | {"holding": int(holding), "empty_grasps": self._progress.empty_grasps}
+            | decision.health,
         )
 
     def _follow_reading(
@@ -387,20 +392,3 @@ class TraceFollower:
             decision.phase,
             decision.gate,
         )
-
-    def _health(self, reading: TraceReading) -> Health:
-        motion = reading.motion
-        event = "none" if reading.event is None else f"{reading.event.kind} at step {reading.event.step}"
-        return {
-            "hand_points": reading.hand.count,
-            "hand_fit_mm": round(1000 * float(motion.residual.mean()), 2),
-            "hand_distance_mm": round(1000 * reading.hand.mean_distance, 1) if reading.hand.count else -1.0,
-            "rotation_observed": int(motion.rotation_observed),
-            "reach_m": round(motion.reach, 3),
-            "table_z": round(reading.table, 4),
-            "camera_bias_mm": round(1000 * float(np.linalg.norm(self._reader.camera_bias)), 1),
-            "event": event,
-            "witness": "" if reading.event is None else reading.event.witness,
-            "holding": int(self._gripper.holding),
-            "empty_grasps": self._progress.empty_grasps,
-        }

@@ -66,9 +66,10 @@ class MotionPermit:
         self._stop = self._stop or Shut(Gate.STOPPED, reason or "stopped")
         self._enabled = False
 
-    def note_fault(self, fault: Shut) -> None:
-        """Forbid motion until recovered; the first fault is kept."""
+    def note_fault(self, fault: Shut) -> Shut:
+        """Forbid motion until recovered; the first fault is kept, and returned."""
         self._fault = self._fault or fault
+        return self._fault
 
     def recover(self) -> bool:
         """A person has looked: forget the fault. False where there was none."""
