@@ -47,6 +47,9 @@ LADDERS = {
 LARGEST_STEP_ERROR = 0.3
 """Rotations that are off by more in each single step are spread all around the circle [rad]: no turn shows in them."""
 
+SECOND_DIFFERENCE = (1.0, -2.0, 1.0)
+"""Of three rows; independent errors are larger in it by the norm of these."""
+
 FIT_PARAMETERS = 6
 """Numbers that a rigid motion has: so many coordinates fit exactly, whatever their error."""
 
@@ -167,7 +170,7 @@ def estimate_hand_motion(
         positions = np.einsum("kh,khi->ki", share, moved - moved[0] @ np.swapaxes(rotations, 1, 2))
     positions[0] = 0.0
     scatter = _point_error(fit.distances, kept, config) / np.sqrt(weights)
-    errors = np.hypot(config.least_position_error, scatter)
+    errors = np.maximum(np.hypot(config.least_position_error, scatter), _jitter(positions))
     smooth = smooth_rows(positions, errors, config.bend * step)
     return HandMotion(origin + smooth.values, rotations, fit.support, fit.distances, observed)
 
@@ -217,6 +220,18 @@ def _point_error(distances: FloatArray, kept: BoolArray, config: HandMotionConfi
     lost = np.sqrt(coordinates / max(coordinates - FIT_PARAMETERS, 1.0))
     seen = float(np.median(distances[1:])) * MEDIAN_TO_SIGMA * lost
     return max(seen, config.least_point_error)
+
+
+def _jitter(positions: FloatArray) -> float:
+    """Standard deviation an axis [m] of what (K, 3) ``positions`` jump about from step to step.
+
+    It is all that can be known of a single point's error, and shows what the points of a step have in common in theirs.
+    """
+    if len(positions) < len(SECOND_DIFFERENCE):
+        return 0.0
+    bends = np.diff(positions, n=2, axis=0)
+    typical = float(np.median(np.sqrt(np.square(bends).sum(axis=1)))) * MEDIAN_TO_SIGMA
+    return typical / float(np.linalg.norm(SECOND_DIFFERENCE))
 
 
 def _typical_step(moved: FloatArray, kept: BoolArray) -> float:

@@ -97,6 +97,16 @@ def test_points_that_tell_no_rotation_hold_the_orientation(count: int) -> None:
     assert np.linalg.norm(motion.positions - path, axis=1).max() < 0.01
 
 
+def test_a_single_point_s_noise_is_smoothed_though_no_other_point_tells_it() -> None:
+    rng = np.random.default_rng(12)
+    off = []
+    for _ in range(20):
+        points, path, _ = moving_points(1, rng)
+        motion = estimate_hand_motion(noisy(points, 0.01, rng), TCP)
+        off.append(motion.positions[1:] - path[1:])
+    assert np.std(off) < 0.005
+
+
 def test_points_that_move_as_no_rigid_body_does_hold_the_orientation() -> None:
     rng = np.random.default_rng(5)
     # So many that the standard error alone would be small.
