@@ -20,6 +20,7 @@ class FollowerParameters:
     All else about the motion is in ``ik_controller.follower.FollowerConfig``, whose values are the defaults here.
     """
 
+    robot: str = parameter("fr3", "Robot: the name of a shipped description, or the path of a file")
     limits: str = parameter(
         "fr3_rectangular", "Joint limits: the name of a shipped set, or the path of a file"
     )

@@ -27,7 +27,7 @@ from ik_controller.joint_limits import LimitsError
 from ik_controller.nodes.calibration_look import CalibrationLook
 from ik_controller.nodes.core_caller import CoreCaller
 from ik_controller.nodes.decision_publisher import DecisionPublisher
-from ik_controller.nodes.follower_health import follower_health
+from ik_controller.nodes.follower_health import decision_values, follower_health
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.gripper_link import GripperLink
 from ik_controller.nodes.input_errors import InputErrors
@@ -84,7 +84,7 @@ class TraceFollowerNode(LifecycleNode):
         """Build the robot model and everything that speaks; nothing is heard yet."""
         parameters = self._settings
         try:
-            self._robot = RobotModel.fr3(parameters.limits)
+            self._robot = RobotModel.load(parameters.robot, parameters.limits)
         except (RobotModelError, LimitsError, ResourceError) as error:
             self.get_logger().fatal(f"cannot build the robot model: {error}")
             return TransitionCallbackReturn.FAILURE
@@ -385,10 +385,7 @@ class TraceFollowerNode(LifecycleNode):
             None if self._processed_ns is None else self.get_clock().now().nanoseconds - self._processed_ns
         )
         values = {
-            "state": "" if output is None else output.state,
-            "phase": "" if output is None else output.phase,
-            "gate": "" if output is None else output.gate or "",
-            "reason": "" if output is None else output.reason,
+            **decision_values(output),
             "task": self._task,
             "enabled": self._enabled,
             "calibration": self._gate.reason,
@@ -399,7 +396,6 @@ class TraceFollowerNode(LifecycleNode):
             "decided_stamp_ns": self._processed_ns,
             "last_event": decisions.last_event,
             "gripper": self._gripper.result,
-            **({} if output is None else output.health),
             **decisions.latency.percentiles_ms(),
         }
         self._diagnostics.publish(encode_diagnostics(DIAGNOSTIC_NAME, level, message, values, header, NAME))
