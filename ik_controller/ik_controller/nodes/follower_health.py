@@ -32,3 +32,16 @@ def follower_health(
     if output is None:
         return Level.OK, "waiting for traces" if task else "waiting for an instruction"
     return _LEVELS.get(output.state, Level.OK), output.words
+
+
+def decision_values(output: FollowerOutput | None) -> dict[str, object]:
+    """What the diagnostics say of a decision; all empty before the first."""
+    if output is None:
+        return dict.fromkeys(("state", "phase", "gate", "reason"), "")
+    return {
+        "state": output.state,
+        "phase": output.phase,
+        "gate": output.gate or "",
+        "reason": output.reason,
+        **output.health,
+    }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tf2_ros import Buffer
 
-from ik_controller.follower import FollowerInput
+from ik_controller.follower import FollowerInput, Silence
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.input_errors import InputErrors
 from ik_controller.nodes.instant_inputs import FINGER_JOINTS, InstantInputs, Observation
@@ -23,7 +23,7 @@ from tracegen_ros.messages import (
     encode_joint_state,
     encode_transform,
 )
-from tracegen_ros.messages.core_calls import CallKind, CoreCall
+from tracegen_ros.messages.core_calls import CallKind, CoreCall, decode_core_call, encode_core_call
 
 MS = 1_000_000
 BEGIN_NS = 1_700_000_000 * 1000 * MS
@@ -152,6 +152,14 @@ def test_a_recorded_call_is_given_the_same_again_though_more_has_come_since() ->
     repeated, repeated_call = again.updates.of_call(call, traces_of(100))
     assert_same(repeated, inputs)
     assert repeated_call == call
+
+
+def test_what_was_silent_is_part_of_the_record() -> None:
+    robot, again = at_work(), at_work()
+    inputs, call = robot.updates.of_now(None, BEGIN_NS + 150 * MS, False, 5, (Silence.CLOCK, Silence.CAMERA))
+    assert inputs.silent == (Silence.CLOCK, Silence.CAMERA)
+    recorded = decode_core_call(encode_core_call(call))
+    assert again.updates.of_call(recorded, None)[0].silent == inputs.silent
 
 
 def test_a_recorded_call_is_not_given_what_was_missing_then() -> None:
