@@ -9,6 +9,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from ik_controller.robot_description import RobotModelError
+
 FloatArray = NDArray[np.float64]
 
 
@@ -30,14 +32,23 @@ class HandGeometry:
 
     @classmethod
     def load(cls, path: str | Path) -> HandGeometry:
-        """Read a hand geometry file (see ``urdf/hand_geometry.yaml``)."""
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        return cls(
-            palm=_boxes(content["palm"]),
-            finger=_boxes(content["finger"]),
-            tcp_offset=float(content["tcp_offset"]),
-            max_width=float(content["max_width"]),
-        )
+        """Read a hand geometry file (see ``urdf/hand_geometry.yaml``).
+
+        Raises:
+            RobotModelError: where the file lacks or garbles a field.
+        """
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            return cls(
+                palm=_boxes(content["palm"]),
+                finger=_boxes(content["finger"]),
+                tcp_offset=float(content["tcp_offset"]),
+                max_width=float(content["max_width"]),
+            )
+        except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+            raise RobotModelError(
+                f"hand geometry {path} lacks or garbles {error}; urdf/hand_geometry.yaml shows all fields"
+            ) from error
 
     def boxes(self, width: float) -> FloatArray:
         """(P + 2F, 2, 3) all boxes [m] when the fingers are ``width`` [m] apart; palm first."""
@@ -52,4 +63,7 @@ class HandGeometry:
 
 
 def _boxes(entries: list[dict[str, list[float]]]) -> FloatArray:
-    return np.array([[entry["min"], entry["max"]] for entry in entries], dtype=float)
+    boxes = np.array([[entry["min"], entry["max"]] for entry in entries], dtype=float)
+    if boxes.shape != (len(boxes), 2, 3) or not (boxes[:, 0] < boxes[:, 1]).all():
+        raise ValueError("boxes, each with a min corner below its max corner on x, y and z")
+    return boxes

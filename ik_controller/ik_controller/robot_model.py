@@ -34,7 +34,10 @@ class RobotModel:
     """
 
     def __init__(self, description: RobotDescription, limits: JointLimits) -> None:
-        full = pin.buildModelFromUrdf(str(description.urdf))
+        try:
+            full = pin.buildModelFromUrdf(str(description.urdf))
+        except (ValueError, RuntimeError) as error:
+            raise RobotModelError(f"Pinocchio cannot read {description.urdf}: {error}") from error
         missing = [name for name in limits.joint_names if not full.existJointName(name)]
         if missing:
             raise RobotModelError(

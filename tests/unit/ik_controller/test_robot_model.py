@@ -136,3 +136,23 @@ def test_condition_number_grows_without_bound_towards_the_stretched_arm() -> Non
     assert 5.0 < at_ease < 17.0
     stretched = np.array([0.0, 0.0, 0.0, -1e-6, 0.0, 2.0, 0.0])
     assert robot.condition_number(stretched) > 1e3
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("urdf", "<robot name='r'><joint"),
+        ("hand", "palm: []"),
+        ("hand", "palm: ["),
+        (
+            "hand",
+            "{palm: [{min: [0, 0, 0], max: [0, 1, 1]}], finger: [{min: [0, 0, 0], max: [1, 1, 1]}], "
+            "tcp_offset: 0.1, max_width: 0.1}",
+        ),
+    ],
+)
+def test_a_broken_file_is_named(tmp_path: Path, field: str, text: str) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text(text)
+    with pytest.raises(RobotModelError, match="broken"):
+        RobotModel.load(changed_description(tmp_path, **{field: str(broken)}))
