@@ -22,7 +22,7 @@ def change(tester, node: str, transition: int) -> None:
     ("node", "health", "level", "words"),
     [
         ("trace_node", "trace_node: inference", Level.OK, "waiting for an instruction"),
-        ("trace_follower", "trace_follower: motion", Level.WARN, "HOLD: no joint states"),
+        ("trace_follower", "trace_follower: motion", Level.WARN, "STOP: disabled"),
     ],
 )
 def test_a_node_goes_down_and_up_again(
