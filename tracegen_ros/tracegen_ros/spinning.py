@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -67,4 +68,6 @@ def run_node(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+        # The process ends: to look through all that it holds for what could be freed is work for nothing.
+        gc.freeze()
     return EXIT_OK

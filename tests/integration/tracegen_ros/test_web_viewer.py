@@ -180,6 +180,7 @@ def port(processes) -> int:
         image_rate_hz=2.0,
         cloud_rate_hz=0.5,
         stale_after_s=60.0,
+        niceness=0,
     )
     return port
 

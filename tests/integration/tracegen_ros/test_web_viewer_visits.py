@@ -27,7 +27,9 @@ TIME = "Time [s]"
 def port(tester, processes) -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    processes.node("tracegen_ros.nodes.web_viewer_node", port=port, meshes=False, history_s=HISTORY_S)
+    processes.node(
+        "tracegen_ros.nodes.web_viewer_node", port=port, meshes=False, history_s=HISTORY_S, niceness=0
+    )
 
     def answers() -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
