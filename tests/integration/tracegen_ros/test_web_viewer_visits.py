@@ -77,6 +77,7 @@ def test_a_stop_that_no_service_answers_goes_out_as_an_empty_instruction_though_
 
 
 def test_the_next_visitor_sees_the_present_wherever_the_last_one_looked(tester, port: int) -> None:
+    tester.wait(lambda: not looked_at(tester), "the viewer to have forgotten visitors before")
     with Visitor(port) as first:
         tester.wait(lambda: first.reads("now</div>"), "the present")
         tester.wait(lambda: first.sees(TIME), "the time slider")
