@@ -17,21 +17,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from tests.motion_layer.command_checker import Bounds
-from tests.motion_layer.fuzzed_cell import (
-    Act,
-    EpisodeReport,
-    FuzzedCell,
-    InputFault,
-    StampFault,
-    Stimulus,
-    without_numbers,
-)
+from tests.motion_layer.fuzz_report import EpisodeReport, without_numbers
+from tests.motion_layer.fuzz_stimulus import Act, InputFault, StampFault, Stimulus
+from tests.motion_layer.fuzzed_cell import FuzzedCell
 from tests.motion_layer.trace_grid_fuzzer import GridFault
 
 from ik_controller.follower import FollowerConfig
@@ -209,7 +203,7 @@ def main() -> int:
     _show(total, arguments.seed, time.monotonic() - started_s, failures=arguments.episode is not None)
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "fuzz.json").write_text(json.dumps(asdict(total), indent=1), encoding="utf-8")
+        (arguments.output / "fuzz.json").write_text(json.dumps(vars(total), indent=1), encoding="utf-8")
     return 1 if total.failures else 0
 
 

@@ -6,21 +6,18 @@ arm stands, as that of the FR3 does. Every command of every millisecond is kept 
 
 from __future__ import annotations
 
-import re
 import traceback
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.motion_layer.command_checker import PERIOD_S, QUANTITIES, Bounds, judge
-from tests.motion_layer.trace_grid_fuzzer import IMAGES, GridFault, View, camera_looking_at, make_grid
+from tests.motion_layer.command_checker import PERIOD_S, Bounds, judge
+from tests.motion_layer.fuzz_report import EpisodeReport, without_numbers
+from tests.motion_layer.fuzz_stimulus import FALSE_JOINTS, Act, StampFault, Stimulus, with_input_fault
+from tests.motion_layer.trace_grid_fuzzer import IMAGES, View, camera_looking_at, make_grid
 
 from ik_controller.follower import FollowerConfig, FollowerInput, FollowerOutput, TraceFollower
-from ik_controller.follower_interface import Silence
 from ik_controller.gates import Gate
-from ik_controller.gripper_signal import GripperSignal
 from ik_controller.robot_model import RobotModel
 from ik_controller.trajectory_executor import (
     CommandError,
@@ -52,163 +49,6 @@ SAME = 1e-6
 
 LONGEST_STOP_S = 30.0
 """A motion that has not come to rest by then does not come to rest [s]."""
-
-
-class StampFault(StrEnum):
-    """What is wrong with a stamp."""
-
-    FRESH = "fresh"
-    DUPLICATE = "the one before again"
-    REVERSED = "before the one before"
-    OLD = "seconds old"
-    FUTURE = "in the future"
-    MISSING = "missing"
-    NAN = "NaN"
-    INFINITE = "infinite"
-
-
-class InputFault(StrEnum):
-    """What is wrong beside traces and stamp."""
-
-    NONE = "none"
-    NO_CAMERA = "no camera pose"
-    SKEWED_CAMERA = "camera pose not rigid"
-    NAN_CAMERA = "camera pose NaN"
-    FLAT_CAMERA = "camera pose of another shape"
-    OTHER_CAMERA = "camera pose off"
-    NO_INTRINSICS = "no intrinsics"
-    OTHER_INTRINSICS = "intrinsics of another image"
-    NO_DEPTH = "no depth"
-    EMPTY_DEPTH = "depth without readings"
-    NAN_DEPTH = "depth NaN"
-    NOISY_DEPTH = "depth noise and holes"
-    ODD_DEPTH = "depth of another shape"
-    NEGATIVE_DEPTH = "depth of any number"
-    NO_JOINTS_AT_TRACE = "no joints at the stamp"
-    NAN_JOINTS_AT_TRACE = "NaN joints at the stamp"
-    FEW_JOINTS_AT_TRACE = "too few joints at the stamp"
-    OTHER_JOINTS_AT_TRACE = "other joints at the stamp"
-    NO_JOINTS = "no joint state"
-    NAN_JOINTS = "NaN joint state"
-    FEW_JOINTS = "too few joints"
-    FAR_JOINTS = "joint state beyond all limits"
-    NOISY_JOINTS = "noisy joint state"
-    NO_FINGERS = "no finger width"
-    NAN_FINGERS = "NaN finger width"
-    BUSY_GRIPPER = "gripper busy"
-    GRIPPER_SIGNAL = "gripper signal of any kind"
-    SILENCE = "an input gone silent"
-
-
-FALSE_JOINTS = frozenset({InputFault.FAR_JOINTS, InputFault.NOISY_JOINTS})
-"""Joint states that say that the arm is where it is not."""
-
-
-class Act(StrEnum):
-    """What somebody does between two updates."""
-
-    NONE = "none"
-    DISABLE = "disable"
-    ENABLE = "enable"
-    STOP = "stop"
-    RECOVER = "recover"
-    NEW_TASK = "new task"
-    NO_TASK = "task taken back"
-    CLOCK_RESET = "clock and simulation reset"
-    PUSH = "arm pushed"
-    MOVE_BLOCK = "block moved"
-
-
-@dataclass(frozen=True)
-class Stimulus:
-    """One set of inputs for the follower, and what happens before it.
-
-    Attributes:
-        wait_s: Time since the stimulus before [s].
-        age_s: Age of the image then [s].
-        transport_s: Time that the command takes to the arm [s].
-        magnitude: How strong faults are, 0 to 1.
-        seed: Of all that is left to chance.
-        ticks: Updates without traces come in between, as the node's watchdog makes them.
-        grid: What is wrong with the traces; None for an update without traces.
-        stamp: What is wrong with their stamp.
-        inputs: What is wrong beside.
-        act: What somebody does before.
-    """
-
-    wait_s: float
-    age_s: float
-    transport_s: float
-    magnitude: float
-    seed: int
-    ticks: bool
-    grid: GridFault | None
-    stamp: StampFault
-    inputs: InputFault
-    act: Act
-
-
-@dataclass
-class EpisodeReport:
-    """What came of an episode.
-
-    Attributes:
-        grids: Trace grids given.
-        updates: Calls of the core.
-        commands: Commands judged, one a millisecond.
-        trajectories: Trajectories sent.
-        exceptions: Tracebacks.
-        breaches: Commands outside the limits, in words.
-        refused: Other trajectories that the executor refused, in words.
-        refused_out_of_step: Trajectories refused where the follower could not know how the arm moves: a command had
-            come late, somebody had pushed the arm, or its joint state was false.
-        unending: Motions that did not come to rest.
-        used: Largest share of each bound that was used.
-        moving_s: Time during which the arm moved [s]; ``total_s`` all of it.
-        faults: How often each fault was done.
-        states: How often the follower said each state.
-        gates: How often each gate was shut.
-        reasons: How often each reason was given, numbers left out.
-    """
-
-    grids: int = 0
-    updates: int = 0
-    commands: int = 0
-    trajectories: int = 0
-    exceptions: list[str] = field(default_factory=list)
-    breaches: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    refused_out_of_step: int = 0
-    unending: list[str] = field(default_factory=list)
-    used: dict[str, float] = field(default_factory=lambda: dict.fromkeys(QUANTITIES, 0.0))
-    moving_s: float = 0.0
-    total_s: float = 0.0
-    faults: Counter[str] = field(default_factory=Counter)
-    states: Counter[str] = field(default_factory=Counter)
-    gates: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def failures(self) -> list[str]:
-        """Everything that must not happen, in words."""
-        return [
-            *(f"EXCEPTION {text}" for text in self.exceptions),
-            *(f"VIOLATION {text}" for text in self.breaches),
-            *(f"REFUSED {text}" for text in self.refused),
-            *(f"NO REST {text}" for text in self.unending),
-        ]
-
-    def add(self, other: EpisodeReport) -> None:
-        """Take in another episode's figures."""
-        for name in ("grids", "updates", "commands", "trajectories", "refused_out_of_step"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("exceptions", "breaches", "refused", "unending"):
-            getattr(self, name).extend(getattr(other, name))
-        for name in ("faults", "states", "gates", "reasons"):
-            getattr(self, name).update(getattr(other, name))
-        self.moving_s += other.moving_s
-        self.total_s += other.total_s
-        self.used = {name: max(share, other.used[name]) for name, share in self.used.items()}
 
 
 class FuzzedCell:
@@ -428,7 +268,7 @@ class FuzzedCell:
                 trace_stamp_s=self._stamp(stimulus, stamp_s),
             )
             self._last_stamp_s = stamp_s
-        return _with_input_fault(inputs, stimulus, rng)
+        return with_input_fault(inputs, stimulus, rng)
 
     def _stamp(self, stimulus: Stimulus, stamp_s: float) -> float | None:
         much = 5.0 * stimulus.magnitude
@@ -451,25 +291,39 @@ class FuzzedCell:
 
     def _advance(self, end: int) -> None:
         while self._tick < end:
+            # A millisecond after its end an executor tells the same for ever.
+            if self.now_s - PERIOD_S > self._executor.end_s and not self._velocity.any():
+                self._stand_until(end)
+                if self._tick == end:
+                    return
             self._tick += 1
             while self._under_way and self._under_way[0][0] <= self._tick:
                 self._submit(*self._under_way.pop(0)[1:])
             if self._tick >= self._pushed_until:
                 self._pushed[:] = 0.0
-            self._step()
+            self._move_fingers(PERIOD_S)
+            state = self._executor.setpoint(self.now_s)
+            self._setpoint, self._velocity = state.position, state.velocity
+            self._stream.append(state.position)
 
-    def _step(self) -> None:
-        now_s = self.now_s
+    def _stand_until(self, end: int) -> None:
+        """Let time pass up to tick ``end``, or to the one before something happens to the standing arm."""
+        happens = [self._under_way[0][0] - 1] if self._under_way else []
+        if self._pushed.any():
+            happens.append(self._pushed_until - 1)
+        ticks = min([end, *happens]) - self._tick
+        if ticks > 0:
+            self._tick += ticks
+            self._stream += [self._setpoint] * ticks
+            self._move_fingers(ticks * PERIOD_S)
+
+    def _move_fingers(self, seconds: float) -> None:
         change = self._width_wanted - self._width
-        self._width += float(np.clip(change, -FINGER_SPEED * PERIOD_S, FINGER_SPEED * PERIOD_S))
-        self._width = max(self._width, self._closes_on if change < 0.0 else 0.0)
-        # A millisecond after its end an executor tells the same for ever.
-        if now_s - PERIOD_S > self._executor.end_s and not self._velocity.any():
-            self._stream.append(self._setpoint)
-            return
-        state = self._executor.setpoint(now_s)
-        self._setpoint, self._velocity = state.position, state.velocity
-        self._stream.append(state.position)
+        if change < 0.0:
+            stopped_at = max(self._width_wanted, min(self._closes_on, self._width))
+            self._width = max(self._width - FINGER_SPEED * seconds, stopped_at)
+        elif change > 0.0:
+            self._width = min(self._width + FINGER_SPEED * seconds, self._width_wanted)
 
     def _submit(self, output: FollowerOutput, before: FollowerOutput | None) -> None:
         """Give ``output``'s trajectory, decided by a follower that took the one ``before`` to be in force."""
@@ -528,85 +382,3 @@ class FuzzedCell:
         self.report.commands += len(stream)
         self.report.total_s += len(stream) * PERIOD_S
         self.report.moving_s += float(np.diff(stream, axis=0).any(axis=1).sum()) * PERIOD_S
-
-
-def _with_input_fault(inputs: FollowerInput, stimulus: Stimulus, rng: np.random.Generator) -> FollowerInput:
-    """``inputs`` with what ``stimulus`` does to all but traces and stamp."""
-    fault, much = stimulus.inputs, stimulus.magnitude
-    camera, joints = np.array(inputs.camera_in_base), inputs.joint_state_now
-    assert joints is not None
-    position, velocity = joints
-    depth = np.zeros((4, 4), np.float32) if inputs.depth_m is None else inputs.depth_m
-    there = position if inputs.joints_at_trace is None else inputs.joints_at_trace
-    changed: dict[str, object]
-    match fault:
-        case InputFault.NONE:
-            changed = {}
-        case InputFault.NO_CAMERA:
-            changed = {"camera_in_base": None}
-        case InputFault.SKEWED_CAMERA:
-            changed = {"camera_in_base": camera * rng.uniform(0.5, 1.5, (4, 4))}
-        case InputFault.NAN_CAMERA:
-            changed = {"camera_in_base": np.full((4, 4), np.nan)}
-        case InputFault.FLAT_CAMERA:
-            changed = {"camera_in_base": camera[:3]}
-        case InputFault.OTHER_CAMERA:
-            camera[:3, 3] += rng.normal(0.0, 0.2 * much, 3)
-            changed = {"camera_in_base": camera}
-        case InputFault.NO_INTRINSICS:
-            changed = {"intrinsics": None}
-        case InputFault.OTHER_INTRINSICS:
-            changed = {"intrinsics": CameraIntrinsics(*rng.uniform(10.0, 900.0, 4), 640, 480)}
-        case InputFault.NO_DEPTH:
-            changed = {"depth_m": None}
-        case InputFault.EMPTY_DEPTH:
-            changed = {"depth_m": np.zeros_like(depth)}
-        case InputFault.NAN_DEPTH:
-            changed = {"depth_m": np.where(rng.random(depth.shape) < 0.3 + much, np.nan, depth)}
-        case InputFault.NOISY_DEPTH:
-            noisy = depth + rng.normal(0.0, 0.05 * much, depth.shape)
-            changed = {"depth_m": np.where(rng.random(depth.shape) < 0.5 * much, 0.0, noisy)}
-        case InputFault.ODD_DEPTH:
-            shape = ((3, 5), (0, 0), (1, 1), (7,), (4, 4, 2))[int(rng.integers(5))]
-            changed = {"depth_m": np.ones(shape, np.float32)}
-        case InputFault.NEGATIVE_DEPTH:
-            wild = rng.choice([-1.0, 0.0, 1e-3, 1.0, 1e30, np.inf, -np.inf], depth.shape)
-            changed = {"depth_m": wild.astype(np.float32)}
-        case InputFault.NO_JOINTS_AT_TRACE:
-            changed = {"joints_at_trace": None}
-        case InputFault.NAN_JOINTS_AT_TRACE:
-            changed = {"joints_at_trace": np.full_like(there, np.nan)}
-        case InputFault.FEW_JOINTS_AT_TRACE:
-            changed = {"joints_at_trace": there[:-1]}
-        case InputFault.OTHER_JOINTS_AT_TRACE:
-            changed = {"joints_at_trace": there + rng.normal(0.0, 2.0 * much, there.shape)}
-        case InputFault.NO_JOINTS:
-            changed = {"joint_state_now": None}
-        case InputFault.NAN_JOINTS:
-            changed = {"joint_state_now": (position * np.nan, velocity)}
-        case InputFault.FEW_JOINTS:
-            changed = {"joint_state_now": (position[:-1], velocity)}
-        case InputFault.FAR_JOINTS:
-            far = position + rng.normal(0.0, 10.0 ** (6.0 * much), position.shape)
-            changed = {"joint_state_now": (far, velocity)}
-        case InputFault.NOISY_JOINTS:
-            noisy = position + rng.normal(0.0, 0.05 * much, position.shape)
-            changed = {"joint_state_now": (noisy, velocity + rng.normal(0.0, much, position.shape))}
-        case InputFault.NO_FINGERS:
-            changed = {"finger_width_m": None}
-        case InputFault.NAN_FINGERS:
-            changed = {"finger_width_m": float(rng.choice([np.nan, np.inf, -1.0, 1e9]))}
-        case InputFault.BUSY_GRIPPER:
-            changed = {"gripper_busy": True}
-        case InputFault.GRIPPER_SIGNAL:
-            lengths = np.cumsum(rng.uniform(0.001, 0.1, 8))
-            stamp_s = inputs.now_s + float(rng.choice([0.0, -0.1, -1e3, 1e3]))
-            changed = {"gripper_signal": GripperSignal(stamp_s, lengths, rng.choice([0.0, 0.5, 1.0, 1e9], 8))}
-        case InputFault.SILENCE:
-            changed = {"silent": tuple(silence for silence in Silence if rng.random() < 0.3)}
-    return replace(inputs, **changed)  # type: ignore[arg-type]
-
-
-def without_numbers(text: str) -> str:
-    """``text`` with every number as #, so that reasons can be counted."""
-    return re.sub(r"-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?", "#", text)

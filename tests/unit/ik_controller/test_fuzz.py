@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.motion_layer.command_checker import QUANTITIES, Bounds, judge
 from tests.motion_layer.fuzz import ROBOTS, robot_and_bounds, run_episode
-from tests.motion_layer.fuzzed_cell import Act, FuzzedCell, InputFault, StampFault, Stimulus
+from tests.motion_layer.fuzz_stimulus import Act, InputFault, StampFault, Stimulus
+from tests.motion_layer.fuzzed_cell import FuzzedCell
 from tests.motion_layer.trace_grid_fuzzer import GridFault
 
 from ik_controller.resources import resource_path
