@@ -131,16 +131,16 @@ def measured_starts(
 
 
 def back_projection_error(traces: TraceGrid, intrinsics: CameraIntrinsics) -> float:
-    """Median distance [px] between the traces' pixels and where ``intrinsics`` see their points; inf without any.
+    """Median distance [px] between start pixels and where ``intrinsics`` see the start points; NaN without any.
 
     Zero for traces made with these intrinsics, whatever their depth scale: large means a network, or a resizing of the
     image, that assumed another camera.
     """
-    points = traces.points_in_camera[traces.valid].astype(float)
-    pixels = traces.pixels[traces.valid].astype(float)
-    off = np.linalg.norm(intrinsics.project(points) - pixels, axis=-1)
+    start, pixels = traces.points_in_camera[0].astype(float), traces.pixels[0].astype(float)
+    known = np.isfinite(start).all(axis=-1) & np.isfinite(pixels).all(axis=-1)
+    off = np.linalg.norm(intrinsics.project(start[known]) - pixels[known], axis=-1)
     off = off[np.isfinite(off)]
-    return float(np.median(off)) if off.size else float("inf")
+    return float(np.median(off)) if off.size else float("nan")
 
 
 def check_rigid(pose: FloatArray, tolerance: float = 1e-3) -> None:

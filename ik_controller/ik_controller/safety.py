@@ -36,6 +36,7 @@ class SafetyConfig:
         overspeed: A joint may be measured at this many times its velocity limit.
         max_outside: The hand may be found this far outside of the workspace, and comes in by itself [m].
         max_back_projection_error: Median distance between a trace's pixel and its point's projection [px].
+        max_start_distance: Median distance to the hand, along the rays, of the traces whose pixels show it [m].
         max_endpoint_spread: Median distance between where the traces on the hand say that it ends up [m].
         max_path_step: Longest step of the hand's path between two rows of the traces [m].
         edge_distance: Traces that are cut at the workspace's edge so that less than this is left of them [m] ...
@@ -54,6 +55,7 @@ class SafetyConfig:
     overspeed: float = 1.5
     max_outside: float = 0.25
     max_back_projection_error: float = 8.0
+    max_start_distance: float = 0.10
     max_endpoint_spread: float = 0.06
     max_path_step: float = 0.12
     edge_distance: float = 0.005

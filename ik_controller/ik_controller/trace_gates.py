@@ -10,6 +10,7 @@ import numpy as np
 
 from ik_controller.follower_interface import FollowerInput
 from ik_controller.gates import Gate, Shut
+from ik_controller.lifting import back_projection_error
 from ik_controller.safety import SafetyConfig
 from ik_controller.trace_reading import TraceReading
 from ik_controller.workspace import Workspace
@@ -20,12 +21,8 @@ def back_projection_gate(inputs: FollowerInput, config: SafetyConfig) -> Shut | 
     traces, intrinsics = inputs.traces, inputs.intrinsics
     if traces is None or intrinsics is None:
         return None
-    start, seen = traces.points_in_camera[0].astype(float), traces.pixels[0]
-    known = traces.valid[0] & (start[:, 2] > 0.0)
-    if not known.any():
-        return None
-    error = float(np.median(np.linalg.norm(intrinsics.project(start[known]) - seen[known], axis=1)))
-    if error <= config.max_back_projection_error:
+    error = back_projection_error(traces, intrinsics)
+    if np.isnan(error) or error <= config.max_back_projection_error:
         return None
     reason = (
         f"the traces' points project {error:.0f} px beside their pixels (limit {config.max_back_projection_error:.0f}"
@@ -41,6 +38,12 @@ def reading_gate(reading: TraceReading, workspace: Workspace, config: SafetyConf
         nearest = float(np.min(reading.hand.distances, initial=np.inf))
         where = f" (the nearest starts {1000 * nearest:.0f} mm from it)" if np.isfinite(nearest) else ""
         reason = f"no trace rides the hand{where}: is the hand in view, is the calibration right?"
+        return Shut(Gate.START_OFF_HAND, reason)
+    if reading.hand.start_distance > config.max_start_distance:
+        reason = (
+            f"the traces of the pixels that show the hand start {1000 * reading.hand.start_distance:.0f} mm from it "
+            f"(limit {1000 * config.max_start_distance:.0f} mm)"
+        )
         return Shut(Gate.START_OFF_HAND, reason)
     spread = float(reading.motion.residual[-1])
     if spread > config.max_endpoint_spread:

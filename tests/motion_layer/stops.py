@@ -312,6 +312,14 @@ def _scatter(points: FloatArray) -> None:
     points += np.linspace(0.0, 1.0, len(points))[:, None, None] * aims
 
 
+def _start_nearer(points: FloatArray) -> None:
+    """Two in three traces of what is near the camera, as the hand is, start and stay 30 % nearer along their rays."""
+    depth = points[0, :, 2]
+    nearer = depth < np.nanquantile(depth, 0.4)
+    nearer[::3] = False
+    points[:, nearer] *= 0.7
+
+
 def _leap(points: FloatArray) -> None:
     points[5:, :, 0] += 0.4
 
@@ -423,6 +431,7 @@ STOPS = (
         Gate.START_OFF_HAND,
         _at_traces(lambda inputs: replace(inputs, camera_in_base=_shifted(inputs.camera_in_base))),
     ),
+    Stop("most traces of the hand's pixels start beside it", Gate.START_OFF_HAND, _grid(_start_nearer)),
     Stop("the traces on the hand scatter", Gate.ENDPOINT_SPREAD, _grid(_scatter)),
     Stop("the hand's path leaps", Gate.PATH_JUMP, _grid(_leap)),
     Stop("the traces lead out of the workspace", Gate.OUT_OF_WORKSPACE, _goes(_line((0.50, 0.90, 0.24)))),
