@@ -11,7 +11,7 @@ the boxes says little, since the real hand is a little smaller there; one that s
 
 How sure that makes us: if n pixels could tell and k of them show the hand, the lower end of Wilson's interval for the
 share of pixels that show it where it should be, one standard deviation wide. It is 0 where nothing could tell, 0.5 for
-one of one, 0.75 for three of three, 0.98 for sixty of sixty, 0.36 for thirty of sixty.
+one of one, 0.75 for three of three, 0.98 for sixty of sixty, 0.44 for thirty of sixty.
 """
 
 from __future__ import annotations
