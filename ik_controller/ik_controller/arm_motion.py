@@ -175,7 +175,7 @@ class ArmMotion:
             self.go_on(start_s)
             words = f"{cut}; no new motion stays inside the limits, going on with the last one"
             return PathReport(words, solved.position_error, None)
-        self._commanded = CommandedMotion(plan.trajectory, start_s)
+        self._commanded = self.commanded.replaced_by(plan.trajectory, start_s)
         return PathReport(cut, solved.position_error, plan.slow_down, scale=float(scale.min()))
 
     def go_on(self, start_s: float) -> None:

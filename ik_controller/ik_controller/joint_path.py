@@ -19,7 +19,8 @@ class JointPath:
     """Joint positions as a function of arc length.
 
     Attributes:
-        length: Arc length of the last knot [m]; the first one is at 0.
+        lengths: (K,) arc length of each knot [m], from 0.
+        length: Arc length of the last knot [m].
     """
 
     def __init__(self, lengths: FloatArray, joints: FloatArray) -> None:
@@ -28,7 +29,7 @@ class JointPath:
             raise ValueError(
                 f"expected K >= 2 joint rows at increasing lengths, got {joints.shape} at {lengths.shape}"
             )
-        self._s = lengths
+        self.lengths = lengths
         self._y = joints
         self._m = _second_derivatives(lengths, joints)
         self.length = float(lengths[-1])
@@ -36,9 +37,9 @@ class JointPath:
     def evaluate(self, lengths: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Joints (T, J) [rad] at ``lengths`` (T,) [m], and their first and second derivatives by length."""
         at = np.clip(lengths, 0.0, self.length)
-        i = np.clip(np.searchsorted(self._s, at, side="right") - 1, 0, len(self._s) - 2)
-        h = (self._s[i + 1] - self._s[i])[:, None]
-        b = (at - self._s[i])[:, None] / h
+        i = np.clip(np.searchsorted(self.lengths, at, side="right") - 1, 0, len(self.lengths) - 2)
+        h = (self.lengths[i + 1] - self.lengths[i])[:, None]
+        b = (at - self.lengths[i])[:, None] / h
         a = 1.0 - b
         y0, y1, m0, m1 = self._y[i], self._y[i + 1], self._m[i], self._m[i + 1]
         value = a * y0 + b * y1 + ((a**3 - a) * m0 + (b**3 - b) * m1) * h**2 / 6

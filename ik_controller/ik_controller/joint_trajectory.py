@@ -12,9 +12,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ik_controller.piecewise_polynomial import derivatives, segment_coefficients
+from ik_controller.piecewise_polynomial import derivatives, derivatives_at_shares, segment_coefficients
 
 FloatArray = NDArray[np.float64]
+
+
+SAMPLES_PER_SEGMENT = 6
+"""Between two knots, a trajectory is looked at in so many places, both knots among them."""
 
 
 class TrajectoryError(ValueError):
@@ -100,16 +104,16 @@ class JointTrajectory:
         q[ended], v[ended], a[ended] = self.positions[-1], 0.0, 0.0
         return q, v, a
 
-    def dense(
-        self, samples_per_segment: int = 5
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Times (M,), positions, velocities, accelerations and jerks (M, J), evenly within every segment."""
+    @cached_property
+    def samples(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Times (M,), positions, velocities, accelerations and jerks (M, J), evenly within every segment.
+
+        Not in the order of time: all segments at their start, then all a little later, and so on.
+        """
         h = np.diff(self.times_s)
-        u = h[:, None] * np.linspace(0.0, 1.0, samples_per_segment + 1)
-        values = derivatives(self._coefficients[:, :, None, :], u[..., None])
-        joints = self.positions.shape[1]
-        q, v, a, j = (rows.reshape(-1, joints) for rows in values)
-        return (self.times_s[:-1, None] + u).ravel(), q, v, a, j
+        share = np.linspace(0.0, 1.0, SAMPLES_PER_SEGMENT)
+        q, v, a, j = derivatives_at_shares(self._coefficients, h, share)
+        return (self.times_s[:-1] + share[:, None] * h).ravel(), q, v, a, j
 
     def tail(self, time_s: float) -> JointTrajectory:
         """What is left after ``time_s`` [s]: the same curve, starting there."""

@@ -51,3 +51,30 @@ def derivatives(c: FloatArray, u: FloatArray) -> tuple[FloatArray, FloatArray, F
     a = 2 * c[2] + u * (6 * c[3] + u * (12 * c[4] + u * 20 * c[5]))
     j = 6 * c[3] + u * (24 * c[4] + u * 60 * c[5])
     return q, v, a, j
+
+
+def derivatives_at_shares(
+    c: FloatArray, durations: FloatArray, shares: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Value and three derivatives, S * (T - 1) rows of J each, at ``shares`` (S,) in 0..1 of every segment.
+
+    All segments are looked at in the same places, so each of the four is one product of matrices. The rows are those
+    of all segments at the first share, then at the second, and so on.
+
+    Args:
+        c: (6, T - 1, J) coefficients.
+        durations: (T - 1,) length of each segment [s].
+        shares: Where in each segment; 0 = its start, 1 = its end.
+    """
+    _, segments, joints = c.shape
+    powers = np.arange(6)
+    in_shares = (c * (durations ** powers[:, None])[:, :, None]).reshape(6, -1)
+    factor = np.ones(6)
+    rows = []
+    for order in range(4):
+        basis = factor * shares[:, None] ** np.maximum(powers - order, 0)
+        values = (basis @ in_shares).reshape(len(shares), segments, joints)
+        rows.append((values / durations[:, None] ** order).reshape(-1, joints))
+        factor = factor * np.maximum(powers - order, 0)
+    q, v, a, j = rows
+    return q, v, a, j

@@ -202,8 +202,8 @@ class TrajectoryExecutor:
     def _come_to_rest(self, time_s: float) -> None:
         """Brake on the way that the arm is told to go, from ``time_s`` [s] on; forget what was to come after."""
         motion = self._plan_at(time_s)
-        self._waiting = [other for other in self._waiting if other.start_s < time_s]
-        if time_s < motion.end_s:
+        self._waiting = [other for other in self._waiting if other.start_s < time_s or other is motion]
+        if time_s < motion.end_s and not motion.is_brake:
             self._waiting.append(brake(motion, time_s, self._limits))
 
     def _plan_at(self, time_s: float) -> JoinedMotion:

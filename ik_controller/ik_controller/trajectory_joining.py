@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.blending import KNOT_PERIOD
 from ik_controller.joint_limits import JointLimits
 from ik_controller.joint_spline import JointSpline
 from ik_controller.joint_trajectory import JointState, JointTrajectory
-from ik_controller.replanning import KNOT_PERIOD, LIMIT_SHARE, PLANNING_JERK, slow_to_rest
+from ik_controller.replanning import LIMIT_SHARE, PLANNING_JERK, slow_to_rest
 
 FloatArray = NDArray[np.float64]
 
@@ -33,10 +34,11 @@ _SAME = 1e-9
 
 @dataclass(frozen=True)
 class JoinedMotion:
-    """A trajectory, and what is added to it until it is joined."""
+    """A trajectory, and what is added to it until it is joined; ``is_brake``: it brings the arm to rest on its way."""
 
     spline: JointSpline
     lead: JointSpline | None = None
+    is_brake: bool = False
 
     @property
     def start_s(self) -> float:
@@ -107,7 +109,8 @@ def brake(motion: JoinedMotion, time_s: float, limits: JointLimits) -> JoinedMot
     return JoinedMotion(
         JointSpline.through(
             time_s, slowed.times_s, slowed.positions, slowed.velocities, slowed.accelerations, way.sample(0.0)
-        )
+        ),
+        is_brake=True,
     )
 
 

@@ -128,3 +128,54 @@ def test_sampled_derivatives_agree_with_differences() -> None:
     q_after, _, _ = motion.sample_many(at + step)
     np.testing.assert_allclose((q_after - q_before) / (2 * step), v, atol=1e-4)
     np.testing.assert_allclose((q_after - 2 * q + q_before) / step**2, a, atol=2e-2)
+
+
+def test_a_decision_that_starts_before_one_still_to_start_takes_its_place() -> None:
+    robot = RobotModel.fr3()
+    start = np.array(robot.posture)
+    curve = JointPath(np.array([0.0, 0.2, 0.4]), np.stack([start, start + 0.15, start + 0.4]))
+    plan = plan_along(curve, 0.0, JointState.at_rest(start), robot.limits, SPEED)
+    assert plan is not None
+    running = CommandedMotion(JointTrajectory.standing(start), 0.0).replaced_by(plan.trajectory, 1.0)
+    later = running.stopped_from(1.8, robot.limits)
+    for time_s in (1.2, 1.79):
+        np.testing.assert_array_equal(later.state_at(time_s).position, running.state_at(time_s).position)
+    assert later.is_moving_at(1.5)
+    earlier = later.stopped_from(1.4, robot.limits)
+    for part in ("position", "velocity", "acceleration"):
+        now, before = (getattr(motion.state_at(1.4), part) for motion in (earlier, running))
+        np.testing.assert_allclose(now, before, atol=1e-9)
+    assert earlier.end_s < later.end_s
+    assert (earlier.state_at(3.0).position < later.state_at(3.0).position).all()
+
+
+def test_stopping_again_changes_nothing() -> None:
+    robot = RobotModel.fr3()
+    start = np.array(robot.posture)
+    curve = JointPath(np.array([0.0, 0.2, 0.4]), np.stack([start, start + 0.15, start + 0.4]))
+    plan = plan_along(curve, 0.0, JointState.at_rest(start), robot.limits, SPEED)
+    assert plan is not None
+    stop = CommandedMotion(plan.trajectory, 0.0).stopped_from(0.5, robot.limits)
+    again = stop.stopped_from(0.6, robot.limits)
+    for time_s in np.arange(0.6, 1.5, 0.01):
+        np.testing.assert_allclose(
+            again.state_at(time_s).position, stop.state_at(time_s).position, atol=1e-12
+        )
+    assert again.end_s == stop.end_s
+
+
+def test_a_given_scale_slows_the_motion_where_it_is_given() -> None:
+    robot = RobotModel.fr3()
+    start = np.array(robot.posture)
+    lengths = np.linspace(0.0, 0.4, 9)
+    curve = JointPath(lengths, start + lengths[:, None])
+    durations = []
+    for scale in (np.ones(9), np.where(np.arange(9) == 4, 0.2, 1.0), np.full(9, 0.2)):
+        plan = plan_along(curve, 0.0, JointState.at_rest(start), robot.limits, SPEED, scale)
+        assert plan is not None
+        assert is_inside(plan.trajectory, robot.limits)
+        _, q, v, _, _ = plan.trajectory.samples
+        near = np.abs(q[:, 0] - start[0] - 0.2) < 0.005
+        assert v[near, 0].max() <= scale[4] * SPEED.velocity + 1e-3
+        durations.append(plan.trajectory.duration_s)
+    assert durations[0] < durations[1] < 0.5 * durations[2]

@@ -21,8 +21,8 @@ def test_what_goes_wrong_is_named_and_the_arm_stands_soon_and_smoothly(stop: Sto
     assert report.reason
     assert report.standstill_s <= STANDS_WITHIN_S
     assert report.breaches == []
-    assert report.refused == 0 or stop.gate is Gate.BLOCKED, (
-        "an arm that is held is not where it is told to be"
+    assert report.refused == 0 or stop.gate in (Gate.BLOCKED, Gate.CLOCK_INVALID), (
+        "an arm that is held is not where it is told to be; without a clock, commands come late"
     )
 
 
