@@ -15,7 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ik_controller.hand_geometry import HandGeometry
-from ik_controller.hand_visibility import HAND_MARGIN, HandView, Sight, distance_to_boxes
+from ik_controller.hand_visibility import (
+    HAND_MARGIN,
+    HandView,
+    Sight,
+    distance_to_boxes,
+    look_at_hand,
+)
+from ik_controller.lifting import LiftedTraces
+from tracegen_model.camera import CameraIntrinsics
+from tracegen_model.trace_grid import TraceGrid
 
 FloatArray = NDArray[np.float64]
 
@@ -55,6 +64,38 @@ class HandPoints:
     def mean_distance(self) -> float:
         """Mean absolute distance of the points found to the hand's surface [m]; large means a bad calibration."""
         return float(np.abs(self.distances[self.mask]).mean()) if self.mask.any() else float("inf")
+
+
+def read_hand_points(
+    traces: TraceGrid,
+    lifted: LiftedTraces,
+    intrinsics: CameraIntrinsics,
+    camera_in_base: FloatArray,
+    hand_in_base: FloatArray,
+    hand: HandGeometry,
+    finger_width: float,
+) -> HandPoints:
+    """Traces that ride the hand, as starts, rays and depth image tell.
+
+    Args:
+        traces: As predicted.
+        lifted: The same in the robot's frame, with the depth that was read at their start pixels.
+        intrinsics: Of the camera that ``traces`` belong to.
+        camera_in_base: (4, 4) pose of its optical frame with which they were lifted.
+        hand_in_base: (4, 4) pose of the hand's frame at the image's stamp.
+        hand: The hand's shape.
+        finger_width: Opening between the fingers at that time [m].
+    """
+    view = look_at_hand(
+        traces.pixels[0],
+        lifted.measured_depth,
+        intrinsics,
+        camera_in_base,
+        hand_in_base,
+        hand.boxes(finger_width),
+    )
+    starts, predicted = lifted.points_in_base[0], lifted.predicted_starts
+    return find_hand_points(starts, hand_in_base, hand, finger_width, view=view, predicted_starts=predicted)
 
 
 def find_hand_points(

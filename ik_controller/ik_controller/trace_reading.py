@@ -13,9 +13,8 @@ from ik_controller.follower_interface import FollowerInput
 from ik_controller.grasping import EventKind, EventSource, GraspEvent, MovingScene
 from ik_controller.hand_motion import HandMotion, HandMotionConfig, estimate_hand_motion
 from ik_controller.hand_orientation import OrientationFreedom
-from ik_controller.hand_points import HandPoints, find_hand_points
-from ik_controller.hand_visibility import look_at_hand
-from ik_controller.lifting import LiftedTraces, lift_traces
+from ik_controller.hand_points import HandPoints, read_hand_points
+from ik_controller.lifting import lift_traces
 from ik_controller.robot_model import RobotModel
 from ik_controller.surface_height import (
     ObjectSurface,
@@ -109,6 +108,7 @@ class TraceReader:
             inputs.traces is not None
             and inputs.camera_in_base is not None
             and inputs.joints_at_trace is not None
+            and inputs.intrinsics is not None
         )
         hand_in_base = self._robot.hand_in_base(inputs.joints_at_trace)
         if inputs.depth_m is not None and inputs.intrinsics is not None and not holding:
@@ -118,7 +118,10 @@ class TraceReader:
         lifted = lift_traces(inputs.traces, camera_in_base, inputs.depth_m, inputs.intrinsics)
         points = lifted.points_in_base
         tcp_in_base = self._robot.tcp_in_base(inputs.joints_at_trace)
-        hand = self._hand_points(inputs, lifted, camera_in_base, hand_in_base, finger_width)
+        shape = self._robot.hand
+        hand = read_hand_points(
+            inputs.traces, lifted, inputs.intrinsics, camera_in_base, hand_in_base, shape, finger_width
+        )
         motion = estimate_hand_motion(points[:, hand.mask], tcp_in_base, self._motion, self._freedom)
         lowest = motion.positions[int(np.argmin(motion.positions[:, 2]))]
         around = self.surroundings(inputs, lowest, finger_width, holding)
@@ -136,35 +139,6 @@ class TraceReader:
         if event is not None and event.kind is EventKind.GRASP:
             thing = self.surroundings(inputs, motion.positions[event.step], finger_width, holding).thing
         return TraceReading(hand, motion, event, self._table, tcp_in_base, thing, lifted.scale)
-
-    def _hand_points(
-        self,
-        inputs: FollowerInput,
-        lifted: LiftedTraces,
-        camera_in_base: FloatArray,
-        hand_in_base: FloatArray,
-        finger_width: float,
-    ) -> HandPoints:
-        """Which traces ride the hand."""
-        hand = self._robot.hand
-        view = None
-        if inputs.traces is not None and inputs.intrinsics is not None:
-            view = look_at_hand(
-                inputs.traces.pixels[0],
-                lifted.measured_depth,
-                inputs.intrinsics,
-                camera_in_base,
-                hand_in_base,
-                hand.boxes(finger_width),
-            )
-        return find_hand_points(
-            lifted.points_in_base[0],
-            hand_in_base,
-            hand,
-            finger_width,
-            view=view,
-            predicted_starts=lifted.predicted_starts,
-        )
 
     def surroundings(
         self, inputs: FollowerInput, place: FloatArray, finger_width: float, holding: bool

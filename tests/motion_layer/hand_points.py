@@ -27,8 +27,7 @@ from fr3_sim.camera_pose import perturbed_camera_pose
 from fr3_sim.depth_noise import noisy_depth
 from ik_controller.camera_bias import BiasConfig, CameraBias
 from ik_controller.depth_scale import DepthScale, estimate_depth_scale
-from ik_controller.hand_points import HandPoints, find_hand_points
-from ik_controller.hand_visibility import look_at_hand
+from ik_controller.hand_points import HandPoints, find_hand_points, read_hand_points
 from ik_controller.lifting import lift_traces, measured_starts
 from ik_controller.robot_model import RobotModel
 from tracegen_model.trace_grid import GRID_SIDE, TraceGrid
@@ -192,17 +191,9 @@ def find(frame: HandFrame, case: Case, robot: RobotModel, seed: int) -> tuple[Ha
         calibrated = bias.corrected(calibrated)
     traces = predicted(frame, case.side, case.factor, case.start_error, rng)
     lifted = lift_traces(traces, calibrated, depth, INTRINSICS)
-    view = look_at_hand(traces.pixels[0], lifted.measured_depth, INTRINSICS, calibrated, hand_in_base, boxes)
-    starts = lifted.points_in_base[0]
-    with_rays = find_hand_points(
-        starts,
-        hand_in_base,
-        robot.hand,
-        frame.finger_width,
-        view=view,
-        predicted_starts=lifted.predicted_starts,
-    )
-    return with_rays, find_hand_points(starts, hand_in_base, robot.hand, frame.finger_width)
+    hand, width = robot.hand, frame.finger_width
+    with_rays = read_hand_points(traces, lifted, INTRINSICS, calibrated, hand_in_base, hand, width)
+    return with_rays, find_hand_points(lifted.points_in_base[0], hand_in_base, hand, width)
 
 
 def found_scale(frame: HandFrame, case: ScaleCase, factor: float, seed: int) -> DepthScale:

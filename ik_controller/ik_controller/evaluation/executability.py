@@ -11,7 +11,7 @@ from ik_controller.follower_config import FollowerConfig
 from ik_controller.hand_motion import HandMotion, estimate_hand_motion
 from ik_controller.hand_orientation import allowed_rotations
 from ik_controller.hand_path import HandPath, path_through
-from ik_controller.hand_points import find_hand_points
+from ik_controller.hand_points import read_hand_points
 from ik_controller.lifting import lift_traces
 from ik_controller.path_timing import PathSpeed
 from ik_controller.robot_model import RobotModel
@@ -84,9 +84,13 @@ class MotionProbe:
         width = float(window.joints.widths_at(np.array([frame.time_s]))[0])
         width = robot.hand.max_width if np.isnan(width) else width
         tcp = robot.tcp_in_base(joints)
-        lifted = lift_traces(traces, self._camera.in_base, frame.depth_m, self._camera.intrinsics)
+        camera = self._camera
+        lifted = lift_traces(traces, camera.in_base, frame.depth_m, camera.intrinsics)
         points = lifted.points_in_base
-        hand = find_hand_points(points[0], robot.hand_in_base(joints), robot.hand, width)
+        hand_in_base = robot.hand_in_base(joints)
+        hand = read_hand_points(
+            traces, lifted, camera.intrinsics, camera.in_base, hand_in_base, robot.hand, width
+        )
         motion = estimate_hand_motion(points[:, hand.mask], tcp, config.hand_motion, config.orientation)
         positions = config.workspace.clamp_from(tcp[:3, 3], motion.positions)
         rotations = allowed_rotations(config.orientation, positions, motion.rotations @ tcp[:3, :3])

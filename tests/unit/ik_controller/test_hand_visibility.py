@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from trace_scenes import INTRINSICS, BlockOnTable, camera_in_base
 
-from ik_controller.hand_points import HandPoints, find_hand_points
+from ik_controller.hand_points import HandPoints, find_hand_points, read_hand_points
 from ik_controller.hand_visibility import HandView, Sight, depth_along, look_at_hand, share_at_least
 from ik_controller.lifting import lift_traces
 from ik_controller.robot_model import RobotModel
@@ -54,15 +54,7 @@ def points_on_hand(
     start = INTRINSICS.back_project(pixels, depth_at(DEPTH, pixels) + error)
     traces = TraceGrid(np.stack([start, start]), np.stack([pixels, pixels]))
     lifted = lift_traces(traces, camera_in_base(), depth, INTRINSICS)
-    view = look_at_hand(pixels, lifted.measured_depth, INTRINSICS, camera_in_base(), hand, BOXES)
-    found = find_hand_points(
-        lifted.points_in_base[0],
-        hand,
-        ROBOT.hand,
-        SCENE.width,
-        view=view,
-        predicted_starts=lifted.predicted_starts,
-    )
+    found = read_hand_points(traces, lifted, INTRINSICS, camera_in_base(), hand, ROBOT.hand, SCENE.width)
     return found, pixels
 
 
@@ -133,18 +125,9 @@ def test_traces_that_start_beside_the_hand_are_told_by_their_start_distance() ->
     depth = depth_at(DEPTH, pixels)
     depth[on_hand(pixels)] += 0.06
     start = INTRINSICS.back_project(pixels, depth)
-    lifted = lift_traces(
-        TraceGrid(np.stack([start, start]), np.stack([pixels, pixels])), camera_in_base(), DEPTH, INTRINSICS
-    )
-    view = look(DEPTH, pixels)
-    found = find_hand_points(
-        lifted.points_in_base[0],
-        HAND,
-        ROBOT.hand,
-        SCENE.width,
-        view=view,
-        predicted_starts=lifted.predicted_starts,
-    )
+    traces = TraceGrid(np.stack([start, start]), np.stack([pixels, pixels]))
+    lifted = lift_traces(traces, camera_in_base(), DEPTH, INTRINSICS)
+    found = read_hand_points(traces, lifted, INTRINSICS, camera_in_base(), HAND, ROBOT.hand, SCENE.width)
     assert found.start_distance == pytest.approx(0.06, rel=0.3)
 
 
