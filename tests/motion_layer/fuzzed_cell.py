@@ -277,7 +277,7 @@ class FuzzedCell:
             StampFault.DUPLICATE: self._last_stamp_s,
             StampFault.REVERSED: self._last_stamp_s - much,
             StampFault.OLD: stamp_s - much,
-            StampFault.FUTURE: self.now_s + much,
+            StampFault.FUTURE: self.now_s + 5.0 * stimulus.magnitude**4,
             StampFault.MISSING: None,
             StampFault.NAN: float("nan"),
             StampFault.INFINITE: float("inf") if stimulus.seed % 2 else float("-inf"),
