@@ -236,7 +236,8 @@ def _inputs(
 ) -> FollowerInput:
     """Inputs with noise in depth and traces, and all depths predicted off by ``scale``."""
     if taking:
-        path, grasp_step = pick_path(scene.tcp, scene.block, STEPS)
+        path, down = pick_path(scene.tcp, scene.block, STEPS)
+        grasp_step = down if down <= STEPS else None
     else:
         path, grasp_step = scene.tcp + np.concatenate([np.zeros((1, 3)), np.cumsum(way, axis=0)]), None
     exact = scene.traces(path, grasp_step)
