@@ -18,6 +18,16 @@ def change(tester, node: str, transition: int) -> None:
     assert tester.call(ChangeState, f"/{node}/change_state", request).success
 
 
+def test_a_transition_that_is_not_to_be_had_is_refused_and_the_node_lives_on(tester, processes) -> None:
+    processes.node("ik_controller.nodes.trace_follower_node", diagnostics_rate_hz=20.0)
+    tester.activate("trace_follower")
+    again = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    for _ in range(2):
+        assert not tester.call(ChangeState, "/trace_follower/change_state", again).success
+    change(tester, "trace_follower", Transition.TRANSITION_DEACTIVATE)
+    tester.wait_for_health("trace_follower: motion", Level.OK, "inactive")
+
+
 @pytest.mark.parametrize(
     ("node", "health", "level", "words"),
     [

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
@@ -39,6 +39,7 @@ from ik_controller.resources import ResourceError
 from ik_controller.robot_model import RobotModel, RobotModelError
 from tracegen_ros.instruction import InstructionTextError, clean_instruction
 from tracegen_ros.instruction_subscription import subscribe_to_instructions
+from tracegen_ros.managed_node import ManagedNode
 from tracegen_ros.messages import (
     Level,
     MessageError,
@@ -62,7 +63,7 @@ _PATIENCE_PERIOD_S = 0.1
 _CALIBRATION_CHECK_PERIOD_S = 0.5
 
 
-class TraceFollowerNode(LifecycleNode):
+class TraceFollowerNode(ManagedNode):
     """Moves the arm along the newest traces for as long as there is an instruction and it is enabled.
 
     Args:

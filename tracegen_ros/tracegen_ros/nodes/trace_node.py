@@ -17,7 +17,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header, String
 
@@ -34,6 +34,7 @@ from tracegen_ros.instruction import InstructionTextError, clean_instruction
 from tracegen_ros.instruction_subscription import subscribe_to_instructions
 from tracegen_ros.latency import LatencyWindow, RateWindow
 from tracegen_ros.library_log import LibraryLog
+from tracegen_ros.managed_node import ManagedNode
 from tracegen_ros.messages import (
     CameraInfoError,
     EncodingError,
@@ -138,7 +139,7 @@ def load_predictor(parameters: TraceParameters) -> Predictor:
     )
 
 
-class TraceNode(LifecycleNode):
+class TraceNode(ManagedNode):
     """Predicts traces on the newest frame for as long as there is an instruction.
 
     Args:

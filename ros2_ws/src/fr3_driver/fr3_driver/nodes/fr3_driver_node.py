@@ -19,7 +19,7 @@ from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import Executor, MultiThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -37,6 +37,7 @@ from ik_controller.joint_limits import JointLimits, LimitsError
 from ik_controller.nodes.trajectory_command import decode_trajectory_command
 from ik_controller.resources import ResourceError
 from tracegen_ros.latency import RateWindow
+from tracegen_ros.managed_node import ManagedNode
 from tracegen_ros.messages import (
     Level,
     MessageError,
@@ -66,7 +67,7 @@ _CALM = frozenset(
 """States that are neither well nor an error."""
 
 
-class Fr3DriverNode(LifecycleNode):
+class Fr3DriverNode(ManagedNode):
     """Drives the robot while it is active, and publishes its state from configure on."""
 
     def __init__(self) -> None:

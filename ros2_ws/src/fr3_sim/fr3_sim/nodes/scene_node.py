@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
 from fr3_sim.contact_torques import ContactTorques
@@ -24,6 +24,7 @@ from fr3_sim.nodes.scene_report import describe_scene, describe_state, write_com
 from fr3_sim.nodes.sim_parameters import declare_scene_parameters, read_scene_parameters
 from fr3_sim.scene import PHYSICS_PERIOD
 from fr3_sim.simulation import Simulation
+from tracegen_ros.managed_node import ManagedNode
 from tracegen_ros.parameters import ParameterError, declare_parameters, parameter
 from tracegen_ros.spinning import run_node
 
@@ -56,7 +57,7 @@ class SceneNodeParameters:
     )
 
 
-class SceneNode(LifecycleNode):
+class SceneNode(ManagedNode):
     """Runs in ROS's own thread, which also owns the GL context."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.qos import QoSProfile, qos_profile_system_default
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -28,6 +28,7 @@ from realsense_camera.rgbd_frame import RgbdFrame
 from realsense_camera.stream_statistics import FrameCounter
 from realsense_camera.timestamps import StampMapping
 from tracegen_ros.latency import LatencyWindow, RateWindow
+from tracegen_ros.managed_node import ManagedNode
 from tracegen_ros.messages import (
     Level,
     encode_colour,
@@ -78,7 +79,7 @@ def choose_source(parameters: CameraParameters) -> CameraSource:
     return RecordingSource(Path(parameters.source), parameters.repeat)
 
 
-class CameraNode(LifecycleNode):
+class CameraNode(ManagedNode):
     """Publishes what the camera sees for as long as it is active.
 
     Args:
