@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from tests.closed_loop.cell import Cell, CellError, RosSession
 from tests.closed_loop.episodes import EpisodeVerdict, run_episode
+from tests.closed_loop.ros_domain import own_domain
 from tests.closed_loop.rows import ROWS, Row
 from tests.closed_loop.stack import Stack, StackError
 from tests.closed_loop.statistics import wilson_interval
@@ -71,11 +72,19 @@ def lost(row: Row, seed: int, failure: str) -> EpisodeVerdict:
 
 
 def run_worker(
-    number: int, domain: int, assignments: list[Assignment], arguments: argparse.Namespace, verdicts: Queue
+    number: int, assignments: list[Assignment], arguments: argparse.Namespace, verdicts: Queue
 ) -> None:
-    """Run ``assignments`` one after the other on one stack, and put a verdict on each into the queue."""
-    os.environ["ROS_DOMAIN_ID"] = str(domain)
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    """Run ``assignments`` one after the other, in a ROS domain of their own; a verdict on each goes into the queue."""
+    with own_domain() as domain:
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        run_assignments(number, assignments, arguments, verdicts)
+
+
+def run_assignments(
+    number: int, assignments: list[Assignment], arguments: argparse.Namespace, verdicts: Queue
+) -> None:
+    """Run ``assignments`` on one stack; where it breaks, the next one goes on with the next."""
     emulated = arguments.robot == "franky"
     launch = {
         **(EMULATED | {"fci_ip": f"127.0.0.{1 + number}"} if emulated else {"lockstep": "true"}),
@@ -120,7 +129,6 @@ def run(rows: list[Row], arguments: argparse.Namespace) -> Iterator[EpisodeVerdi
             target=run_worker,
             args=(
                 number,
-                arguments.domain + number,
                 assignments[number :: arguments.jobs],
                 arguments,
                 verdicts,
@@ -244,7 +252,6 @@ def parse_arguments() -> argparse.Namespace:
         help="further arguments of the launch file, such as steps:=8",
     )
     parser.add_argument("--output", type=Path, default=Path("outputs/benchmark"), help="default: %(default)s")
-    parser.add_argument("--domain", type=int, default=90, help="ROS domain of the first stack")
     arguments = parser.parse_args()
     if arguments.episodes < 1 or arguments.jobs < 1:
         parser.error("--episodes and --jobs must be 1 at least")

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image, PointCloud2
 from tests.closed_loop.cell import Cell, CellError, RosSession
 from tests.closed_loop.episodes import LAST_STATES
+from tests.closed_loop.ros_domain import own_domain
 from tests.closed_loop.stack import Stack, StackError
 from tests.closed_loop.video import VideoError, VideoWriter, captioned
 
@@ -203,19 +204,23 @@ def parse_arguments() -> argparse.Namespace:
         "--record", action=argparse.BooleanOptionalAction, default=True, help="record a bag (default: yes)"
     )
     parser.add_argument("--output", type=Path, default=Path("outputs/demo"), help="default: %(default)s")
-    parser.add_argument(
-        "--domain", type=int, default=None, help="ROS domain (default: the one in force, or 89)"
-    )
     arguments = parser.parse_args()
     arguments.output = arguments.output.absolute()
     return arguments
 
 
 def main() -> int:
-    """Run the demo; 0 when every task was done."""
+    """Run the demo, in the ROS domain in force or else in one of its own; 0 when every task was done."""
     arguments = parse_arguments()
-    if arguments.domain is not None or "ROS_DOMAIN_ID" not in os.environ:
-        os.environ["ROS_DOMAIN_ID"] = str(89 if arguments.domain is None else arguments.domain)
+    if "ROS_DOMAIN_ID" in os.environ:
+        return run(arguments)
+    with own_domain() as domain:
+        os.environ["ROS_DOMAIN_ID"] = str(domain)
+        return run(arguments)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo; 0 when every task was done."""
     launch = {
         "lockstep": str(arguments.lockstep).lower(),
         "camera_rate": str(arguments.camera_rate),
@@ -230,7 +235,8 @@ def main() -> int:
         launch |= {"record": "true", "bag": str(bag)}
     limits = JointLimits.load("fr3_rectangular")
     log = arguments.output / "nodes.log"
-    print(f"Starting the stack (everything the nodes say is in {log}) ...", flush=True)
+    domain = os.environ["ROS_DOMAIN_ID"]
+    print(f"Starting the stack in ROS domain {domain} (everything the nodes say is in {log}) ...", flush=True)
     tasks: list[TaskSummary] = []
     failure = ""
     try:

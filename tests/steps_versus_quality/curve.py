@@ -119,7 +119,7 @@ def measure_success(arguments: argparse.Namespace, results: Results, checkpoints
             command = [
                 *(sys.executable, "-m", "tests.closed_loop.benchmark", "--rows", "nominal"),
                 *("--episodes", str(arguments.episodes), "--first-seed", str(arguments.first_seed)),
-                *("--jobs", str(arguments.jobs), "--domain", str(arguments.domain), "--model", checkpoint),
+                *("--jobs", str(arguments.jobs), "--model", checkpoint),
                 *("--launch", f"steps:={sampler.steps}", f"method:={sampler.method}"),
                 *("--output", str(results.success_folder(key))),
             ]
@@ -143,7 +143,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=20, help="episodes a row (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=650_000, help="default: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="stacks side by side (default: %(default)s)")
-    parser.add_argument("--domain", type=int, default=90, help="ROS domain of the first stack")
     parser.add_argument("--until", help="start no closed-loop row after this local time, HH:MM")
     arguments = parser.parse_args()
     if min(arguments.tasks, arguments.draws - 1, arguments.episodes, arguments.jobs) < 1:
