@@ -12,6 +12,7 @@ off, lies beside it by a translation b that is nearly the same for everything ne
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from ik_controller.surface_height import points_near
 from tracegen_model.camera import CameraIntrinsics
 
 FloatArray = NDArray[np.float64]
+
+SHAPES_KEPT = 16
+"""Shapes of the hand whose samples are remembered."""
 
 
 @dataclass(frozen=True)
@@ -169,28 +173,48 @@ def fit_outline(
     Each shift scores +1 for a sample (M, 3) that is seen, -1 for one that is seen through, 0 for one that is hidden.
     """
     in_camera = transform_points(np.linalg.inv(camera_in_base), samples_in_base + bias)
+    x, y, z = in_camera.T
     best = np.zeros(2)
     for spacing in (config.search_radius / 4, config.search_radius / 16):
         offsets = np.arange(-4, 5) * spacing
         grid = best + np.stack(np.meshgrid(offsets, offsets), axis=-1).reshape(-1, 2)
-        shifted = in_camera[None].repeat(len(grid), axis=0)
-        shifted[..., :2] += grid[:, None]
-        u, v = np.moveaxis(np.rint(intrinsics.project(shifted)), -1, 0)
-        inside = (u >= 0) & (u < depth.shape[1]) & (v >= 0) & (v < depth.shape[0])
-        measured = depth[np.where(inside, v, 0).astype(int), np.where(inside, u, 0).astype(int)]
-        behind = measured - shifted[..., 2]
-        usable = inside & (measured > 0.0)
-        score = np.where(usable & (np.abs(behind) < config.match_distance), 1.0, 0.0)
-        score -= np.where(usable & (behind >= config.match_distance), 1.0, 0.0)
-        total = score.mean(axis=1)
+        # A shift along one axis of the image moves the other one's pixels nowhere.
+        u = _pixels(x + (best[0] + offsets)[:, None], z, intrinsics.fx, intrinsics.cx, depth.shape[1])[None]
+        v = _pixels(y + (best[1] + offsets)[:, None], z, intrinsics.fy, intrinsics.cy, depth.shape[0])[
+            :, None
+        ]
+        measured = depth[v, u]
+        behind = measured - z
+        usable = (u >= 0) & (v >= 0) & (measured > 0.0)
+        seen = usable & (np.abs(behind) < config.match_distance)
+        seen_through = usable & (behind >= config.match_distance)
+        total = ((seen.sum(axis=-1) - seen_through.sum(axis=-1)) / len(z)).ravel()
         # The middle of all shifts that are about as good as the best.
         good = total >= total.max() - 0.01
         best = grid[good].mean(axis=0)
     return bias + camera_in_base[:3, :3] @ np.array([best[0], best[1], 0.0])
 
 
+def _pixels(
+    sideways: FloatArray, depth: FloatArray, focal_length: float, centre: float, size: int
+) -> NDArray[np.int64]:
+    """Pixels along one axis of an image at which points ``sideways`` (..., M) [m] at ``depth`` (M,) [m] are seen.
+
+    -1 where they are outside of the image's ``size`` or not in front of the camera.
+    """
+    at = np.rint(sideways / np.where(depth > 0.0, depth, np.nan) * focal_length + centre)
+    return np.where((at >= 0) & (at < size), at, -1).astype(np.int64)
+
+
 def surface_samples(boxes: FloatArray, spacing: float) -> FloatArray:
     """(M, 3) points on the faces of ``boxes`` (B, 2, 3), about ``spacing`` [m] apart, that no other box covers."""
+    return _surface_samples(np.ascontiguousarray(boxes, dtype=float).tobytes(), spacing)
+
+
+@lru_cache(maxsize=SHAPES_KEPT)
+def _surface_samples(shape: bytes, spacing: float) -> FloatArray:
+    """``surface_samples`` of boxes as bytes, read-only: the hand's shape changes only with its fingers."""
+    boxes = np.frombuffer(shape).reshape(-1, 2, 3)
     points = []
     for lower, upper in boxes:
         counts = np.maximum(2, np.rint((upper - lower) / spacing).astype(int) + 1)
@@ -198,21 +222,28 @@ def surface_samples(boxes: FloatArray, spacing: float) -> FloatArray:
         lattice = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         points.append(lattice[((lattice == lower) | (lattice == upper)).any(axis=1)])
     surface = np.concatenate(points)
-    inner = ((surface[:, None] > boxes[:, 0] + 1e-6) & (surface[:, None] < boxes[:, 1] - 1e-6)).all(axis=-1)
-    return surface[~inner.any(axis=1)]
+    covered = np.ones((len(boxes), len(surface)), dtype=bool)
+    for axis in range(3):
+        lower, upper = boxes[:, :, axis].T[..., None]
+        covered &= (surface[:, axis] > lower + 1e-6) & (surface[:, axis] < upper - 1e-6)
+    samples = surface[~covered.any(axis=0)]
+    samples.setflags(write=False)
+    return samples
 
 
 def _distance_and_normal(points: FloatArray, boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Signed distance (M,) [m] to the union of boxes and its gradient (M, 3)."""
     centre, half = boxes.mean(axis=1), np.diff(boxes, axis=1)[:, 0] / 2
-    offset = points[:, None] - centre
-    beyond = np.abs(offset) - half
-    outward = np.maximum(beyond, 0.0)
-    outside = np.linalg.norm(outward, axis=-1)
-    signed = np.where(outside > 0.0, outside, beyond.max(axis=-1))
+    # Axis by axis: sums and maxima over three numbers each are slow, over three arrays they are not.
+    offset = points.T[:, :, None] - centre.T[:, None]
+    beyond = np.abs(offset) - half.T[:, None]
+    x, y, z = np.maximum(beyond, 0.0)
+    outside = np.sqrt(x * x + y * y + z * z)
+    signed = np.where(outside > 0.0, outside, np.maximum(np.maximum(beyond[0], beyond[1]), beyond[2]))
     nearest = np.argmin(signed, axis=1)
     row = np.arange(len(points))
-    out = outward[row, nearest] / np.maximum(outside[row, nearest], 1e-12)[:, None]
-    inside = np.eye(3)[np.argmax(beyond[row, nearest], axis=1)]
-    gradient = np.where((outside[row, nearest] > 0.0)[:, None], out, inside) * np.sign(offset[row, nearest])
+    beyond, offset, outside = beyond[:, row, nearest].T, offset[:, row, nearest].T, outside[row, nearest]
+    out = np.maximum(beyond, 0.0) / np.maximum(outside, 1e-12)[:, None]
+    inside = np.eye(3)[np.argmax(beyond, axis=1)]
+    gradient = np.where((outside > 0.0)[:, None], out, inside) * np.sign(offset)
     return signed[row, nearest], gradient
