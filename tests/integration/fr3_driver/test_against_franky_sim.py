@@ -36,6 +36,8 @@ LOOK_AGAIN_S = 0.1
 """An arm that moves less than this [rad] from one look to the next [s] stands; speeds of physics never vanish."""
 
 CONNECT_S = 60.0
+TRIES = 3
+"""A client that a busy machine keeps waiting sees a motion end too late: the shortest time of so many counts."""
 
 
 @dataclass
@@ -98,11 +100,13 @@ def standing(client: franky.Robot) -> np.ndarray:
 def behaviour(host: str) -> Behaviour:
     """The same things done to any robot."""
     client = connect(host)
-    go(client, HOME)
-    began = client.state.time
-    client.move(franky.JointMotion(AWAY))
-    motion_ms = (client.state.time - began).to_msec()
-    go(client, AWAY)
+    motions_ms = []
+    for _ in range(TRIES):
+        go(client, HOME)
+        began = client.state.time
+        client.move(franky.JointMotion(AWAY))
+        motions_ms.append((client.state.time - began).to_msec())
+        go(client, AWAY)
     at_rest = client.state
     go(client, HOME)
     start = client.current_pose.end_effector_pose.translation
@@ -146,7 +150,7 @@ def behaviour(host: str) -> Behaviour:
     gripper["closed"] = hand.width
     gripper["is_grasped"] = hand.is_grasped
     return Behaviour(
-        motion_ms=motion_ms,
+        motion_ms=min(motions_ms),
         settled=np.array(at_rest.q),
         hand_in_base=at_rest.O_T_EE.matrix,
         torques=np.array(at_rest.tau_J),

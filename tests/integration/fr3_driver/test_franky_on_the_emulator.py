@@ -12,6 +12,8 @@ from tests.integration.fr3_driver.conftest import HOST, EmulatedRobot, wait
 
 from ik_controller.robot_model import RobotModel
 
+pytestmark = pytest.mark.real_time
+
 HOME = [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]
 AWAY = [0.8, -0.3, 0.2, -2.0, 0.2, 1.8, 0.5]
 
@@ -155,7 +157,6 @@ def test_settings_are_taken_at_rest_and_read_back(robot_at_home: franky.Robot) -
     robot_at_home.set_load(0.0, [0.0] * 3, [0.0] * 9)
 
 
-@pytest.mark.real_time
 def test_a_second_client_is_turned_away(robot_at_home: franky.Robot) -> None:
     began_s = time.monotonic()
     with pytest.raises(Exception, match=r"[Cc]onnection"):
