@@ -87,6 +87,11 @@ class JointSpline:
         return cls(start_s, np.array([0.0, duration_s]), coefficients, zero)
 
     @property
+    def knots_s(self) -> FloatArray:
+        """(T,) where its polynomials meet [s]."""
+        return self.start_s + self._breaks_s
+
+    @property
     def end_s(self) -> float:
         """When it comes to rest [s]."""
         return self.start_s + float(self._breaks_s[-1])

@@ -25,8 +25,8 @@ JOINING_TIMES_S = (0.2, 0.4, 0.8, 1.6)
 LARGEST_DETOUR = 0.03
 """While it is joined, the arm is nowhere farther than this from its trajectory [rad]."""
 
-_JOINING_PERIOD_S = 0.005
-"""Time between two instants at which a joined motion is looked at [s]."""
+_JOINING_PERIOD_S = 0.002
+"""Longest time between two instants at which a joined motion is looked at [s]."""
 
 _SAME = 1e-9
 """Positions, velocities and accelerations that differ by less are the same [rad, rad/s, rad/s²]."""
@@ -89,7 +89,7 @@ def join(
         return JoinedMotion(spline)
     for duration_s in JOINING_TIMES_S:
         lead = JointSpline.decaying(joined_s, duration_s, mismatch)
-        if _stays_inside(spline, lead, joined_s + np.arange(0.0, duration_s, _JOINING_PERIOD_S), limits):
+        if _stays_inside(spline, lead, _looked_at(spline, joined_s, duration_s), limits):
             return JoinedMotion(spline, lead)
     return None
 
@@ -112,6 +112,13 @@ def brake(motion: JoinedMotion, time_s: float, limits: JointLimits) -> JoinedMot
         ),
         is_brake=True,
     )
+
+
+def _looked_at(spline: JointSpline, joined_s: float, duration_s: float) -> FloatArray:
+    """(M,) instants [s] at which joining is looked at: evenly, and where accelerations peak, which is at knots."""
+    knots_s = spline.knots_s
+    inside = (knots_s > joined_s) & (knots_s < joined_s + duration_s)
+    return np.union1d(joined_s + np.arange(0.0, duration_s, _JOINING_PERIOD_S), knots_s[inside])
 
 
 def _stays_inside(spline: JointSpline, lead: JointSpline, times_s: FloatArray, limits: JointLimits) -> bool:
