@@ -9,18 +9,12 @@ pytest_plugins = ["tests.real_time"]
 
 TESTS = Path(__file__).parent
 
-LONG_S = 300.0
-"""A test that takes longer [s] hangs, on a machine with much other work too; its own deadlines end it before."""
-
 # A shell starts background jobs with Ctrl-C ignored, and processes hand that on; tests end processes by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         kind = item.path.relative_to(TESTS).parts[0]
         if kind in ("unit", "integration", "system"):
             item.add_marker(kind)
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(LONG_S))
