@@ -10,6 +10,7 @@ import pytest
 from ik_controller.commanded_motion import CommandedMotion
 from ik_controller.joint_limits import JointLimits, find_violations
 from ik_controller.joint_path import JointPath
+from ik_controller.joint_spline import JointSpline
 from ik_controller.joint_trajectory import JointState, JointTrajectory
 from ik_controller.path_timing import PathSpeed
 from ik_controller.replanning import plan_along
@@ -23,6 +24,7 @@ from ik_controller.trajectory_executor import (
     TrajectoryCommand,
     TrajectoryExecutor,
 )
+from ik_controller.trajectory_joining import join
 
 ZERO = np.zeros(2)
 LIMITS = JointLimits(
@@ -266,3 +268,32 @@ def test_an_arm_that_is_told_to_stop_comes_to_rest_however_late_it_hears_of_it(
     assert rests_s <= min(planned.end_s, stopped_s + late_s + LONGEST_STOP_S) + 1e-6
     assert not executor.setpoint(times[-1]).velocity.any()
     assert find_violations(times, np.array(positions), limits) == []
+
+
+def test_joining_keeps_accelerations_also_where_they_peak() -> None:
+    rng = np.random.default_rng(0)
+    knot_s, joints = 0.01, LIMITS.count
+    peaks = np.tile([0.0, 9.2, 0.0, -9.2], 20)
+    a = np.append(peaks, 0.0)[:, None] * np.eye(joints)[0]
+    # Accelerations are linear between the knots: velocities and positions follow exactly.
+    v = np.vstack([np.zeros(joints), np.cumsum((a[1:] + a[:-1]) / 2 * knot_s, axis=0)])
+    steps = v[:-1] * knot_s + (2 * a[:-1] + a[1:]) / 6 * knot_s**2
+    q = ZERO + np.vstack([np.zeros(joints), np.cumsum(steps, axis=0)])
+    rest = JointState.at_rest(ZERO)
+    spline = JointSpline.through(0.0, np.arange(len(a)) * knot_s, q, v, a, rest)
+    joined = 0
+    for _ in range(40):
+        at_s = float(rng.uniform(0.0, 0.2))
+        there = spline.sample(at_s)
+        before = JointState(
+            there.position + rng.uniform(-0.004, 0.004) * np.eye(joints)[0],
+            there.velocity + rng.uniform(-0.05, 0.05) * np.eye(joints)[0],
+            there.acceleration,
+        )
+        motion = join(spline, at_s, before, LIMITS)
+        if motion is None:
+            continue
+        joined += 1
+        dense = motion.sample_many(np.arange(at_s, motion.end_s, 1e-4))
+        assert (np.abs(dense[2]) <= LIMITS.acceleration).all()
+    assert joined > 5
