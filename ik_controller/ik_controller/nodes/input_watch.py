@@ -45,7 +45,9 @@ class InputWatch:
         self.note_lost(Silence.CLOCK, wall_s - self._clock_moved_s > self._clock_limit_s)
 
     def silent(self, now_ns: int) -> tuple[Silence, ...]:
-        """What is silent at ``now_ns`` on the node's clock [ns]."""
+        """What is silent at ``now_ns`` on the node's clock [ns]; one that was set back counts from there."""
+        for kind, heard_ns in self._heard_ns.items():
+            self._heard_ns[kind] = min(heard_ns, now_ns)
         return tuple(kind for kind in Silence if kind in self._lost or self._is_late(kind, now_ns))
 
     def _is_late(self, kind: Silence, now_ns: int) -> bool:

@@ -41,6 +41,15 @@ def test_a_clock_that_is_set_back_makes_nothing_silent() -> None:
     assert watched.silent(200 * MS) == ()
 
 
+def test_what_falls_silent_as_the_clock_is_set_back_is_missed_after_its_limit() -> None:
+    watched = watch()
+    for at_ms in (1_000_000, 1_000_100):
+        watched.hear(Silence.CAMERA, at_ms * MS)
+    assert watched.silent(50 * MS) == ()
+    assert watched.silent(750 * MS) == ()
+    assert watched.silent(751 * MS) == (Silence.CAMERA,)
+
+
 def test_a_clock_that_stands_still_is_silent_until_it_goes_on() -> None:
     watched = watch()
     watched.see_clock(100 * MS, 0.0)

@@ -11,8 +11,8 @@ from tracegen_ros.messages import JointSample
 MS = 1_000_000
 
 
-def sample(stamp_ms: int, position: float) -> JointSample:
-    return JointSample(stamp_ms * MS, np.full(7, position), np.zeros(7))
+def sample(stamp_ms: float, position: float, velocity: float = 0.0) -> JointSample:
+    return JointSample(int(stamp_ms * MS), np.full(7, position), np.full(7, velocity))
 
 
 @pytest.fixture
@@ -52,9 +52,36 @@ def test_a_sample_published_again_replaces_the_first(joints: JointStateBuffer) -
 
 
 def test_a_clock_that_is_set_back_starts_afresh(joints: JointStateBuffer) -> None:
-    joints.add(sample(10, 7.0))
-    assert joints.positions_at(100 * MS) is None
-    assert joints.positions_at(10 * MS) is not None
+    joints.add(sample(5000, 7.0))
+    joints.add(sample(4000, 7.0))
+    assert joints.positions_at(400 * MS) is None
+    assert joints.positions_at(4000 * MS) is not None
+
+
+def test_a_sample_that_is_late_is_left_out_and_the_past_stays(joints: JointStateBuffer) -> None:
+    joints.add(sample(399, 7.0))
+    assert joints.newest is not None and joints.newest.stamp_ns == 400 * MS
+    assert joints.positions_at(110 * MS) is not None
+    joints.add(sample(420, 5.0))
+    np.testing.assert_allclose(joints.positions_at(410 * MS), 4.0)
+
+
+def test_velocities_that_a_message_lacks_are_told_from_the_positions(joints: JointStateBuffer) -> None:
+    joints.add(sample(420, 3.1, np.nan))
+    assert joints.newest is not None
+    np.testing.assert_allclose(joints.newest.velocities, 5.0)
+    joints.add(sample(421, 3.2, np.nan))  # stamps that jitter: told over 21 ms, not over one
+    np.testing.assert_allclose(joints.newest.velocities, 0.2 / 0.021)
+    joints.add(sample(421, 3.1, 0.25))
+    np.testing.assert_array_equal(joints.newest.velocities, 0.25)
+
+
+def test_velocities_that_nothing_tells_are_not_taken_for_standing_still(joints: JointStateBuffer) -> None:
+    joints.add(sample(501, 3.1, np.nan))  # across a long gap
+    assert joints.newest is not None and np.isnan(joints.newest.velocities).all()
+    first = JointStateBuffer(longest_gap_ns=100 * MS)
+    first.add(sample(1, 3.0, np.nan))
+    assert first.newest is not None and np.isnan(first.newest.velocities).all()
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def test_missing_joints_are_named() -> None:
         decode_joint_state(JointState(name=ARM[:6], position=[0.0] * 6), ARM)
 
 
-def test_velocities_may_be_absent_but_positions_may_not() -> None:
+def test_velocities_may_be_absent_and_are_then_unknown_but_positions_may_not() -> None:
     sample = decode_joint_state(JointState(name=ARM, position=[1.0] * 7), ARM)
-    np.testing.assert_array_equal(sample.velocities, np.zeros(7))
+    np.testing.assert_array_equal(sample.velocities, np.full(7, np.nan))
     with pytest.raises(JointMessageError, match="position has 0 numbers for 7 joint names"):
         decode_joint_state(JointState(name=ARM), ARM)
 

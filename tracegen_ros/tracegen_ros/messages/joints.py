@@ -25,7 +25,7 @@ class JointSample:
     Attributes:
         stamp_ns: When it was measured [ns].
         positions: (J,) [rad, or m for sliding joints].
-        velocities: (J,) [rad/s or m/s]; zero where the message gives none.
+        velocities: (J,) [rad/s or m/s]; NaN where the message gives none, which is not the same as standing still.
     """
 
     stamp_ns: int
@@ -61,7 +61,11 @@ def decode_joint_state(message: JointState, joint_names: Sequence[str]) -> Joint
     """
     order = _order(message.name, joint_names, "JointState")
     positions = _pick(message.position, order, len(message.name), "position", required=True)
-    velocities = _pick(message.velocity, order, len(message.name), "velocity", required=False)
+    velocities = (
+        _pick(message.velocity, order, len(message.name), "velocity", required=False)
+        if len(message.velocity)
+        else np.full(len(order), np.nan)
+    )
     return JointSample(decode_stamp(message.header.stamp), positions, velocities)
 
 
