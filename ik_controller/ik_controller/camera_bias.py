@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ik_controller.lifting import transform_points
-from ik_controller.surface_height import points_near
+from ik_controller.surface_height import inside_box, points_near
 from tracegen_model.camera import CameraIntrinsics
 
 FloatArray = NDArray[np.float64]
@@ -137,9 +137,7 @@ def fit_depth(
     lower, upper = boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
     # The wrist sits on the hand's back: what lies there is not compared with the hand.
     lower = np.array([lower[0] - config.reach, lower[1] - config.reach, 0.004])
-    inside = (around > lower).all(axis=1) & (
-        around < upper + np.array([config.reach, config.reach, 0.006])
-    ).all(axis=1)
+    inside = inside_box(around, lower, upper + np.array([config.reach, config.reach, 0.006]))
     points = points_in_hand[inside]
     points = points[:: max(1, len(points) // config.max_points)]
     bias = np.array(start, dtype=float)
@@ -174,6 +172,7 @@ def fit_outline(
     """
     in_camera = transform_points(np.linalg.inv(camera_in_base), samples_in_base + bias)
     x, y, z = in_camera.T
+    readings = depth.ravel()
     best = np.zeros(2)
     for spacing in (config.search_radius / 4, config.search_radius / 16):
         offsets = np.arange(-4, 5) * spacing
@@ -183,12 +182,13 @@ def fit_outline(
         v = _pixels(y + (best[1] + offsets)[:, None], z, intrinsics.fy, intrinsics.cy, depth.shape[0])[
             :, None
         ]
-        measured = depth[v, u]
+        measured = readings.take(v * depth.shape[1] + u, mode="clip")
         behind = measured - z
         usable = (u >= 0) & (v >= 0) & (measured > 0.0)
         seen = usable & (np.abs(behind) < config.match_distance)
         seen_through = usable & (behind >= config.match_distance)
-        total = ((seen.sum(axis=-1) - seen_through.sum(axis=-1)) / len(z)).ravel()
+        score = np.count_nonzero(seen, axis=-1) - np.count_nonzero(seen_through, axis=-1)
+        total = (score / len(z)).ravel()
         # The middle of all shifts that are about as good as the best.
         good = total >= total.max() - 0.01
         best = grid[good].mean(axis=0)
@@ -234,16 +234,16 @@ def _surface_samples(shape: bytes, spacing: float) -> FloatArray:
 def _distance_and_normal(points: FloatArray, boxes: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Signed distance (M,) [m] to the union of boxes and its gradient (M, 3)."""
     centre, half = boxes.mean(axis=1), np.diff(boxes, axis=1)[:, 0] / 2
-    # Axis by axis: sums and maxima over three numbers each are slow, over three arrays they are not.
-    offset = points.T[:, :, None] - centre.T[:, None]
-    beyond = np.abs(offset) - half.T[:, None]
+    # Axis by axis and box by box: sums and maxima over few numbers each are slow, over a few arrays they are not.
+    offset = np.ascontiguousarray(points.T)[:, None] - centre.T[:, :, None]
+    beyond = np.abs(offset) - half.T[:, :, None]
     x, y, z = np.maximum(beyond, 0.0)
     outside = np.sqrt(x * x + y * y + z * z)
     signed = np.where(outside > 0.0, outside, np.maximum(np.maximum(beyond[0], beyond[1]), beyond[2]))
-    nearest = np.argmin(signed, axis=1)
+    nearest = np.argmin(signed, axis=0)
     row = np.arange(len(points))
-    beyond, offset, outside = beyond[:, row, nearest].T, offset[:, row, nearest].T, outside[row, nearest]
+    beyond, offset, outside = beyond[:, nearest, row].T, offset[:, nearest, row].T, outside[nearest, row]
     out = np.maximum(beyond, 0.0) / np.maximum(outside, 1e-12)[:, None]
     inside = np.eye(3)[np.argmax(beyond, axis=1)]
     gradient = np.where((outside > 0.0)[:, None], out, inside) * np.sign(offset)
-    return signed[row, nearest], gradient
+    return signed[nearest, row], gradient

@@ -31,8 +31,6 @@ FloatArray = NDArray[np.float64]
 START_TOLERANCE = 0.04
 """Without a reading, a start predicted this near to the hand's surface along the ray is on it [m]."""
 
-_SOMETHING_ELSE = (Sight.HIDDEN, Sight.SEEN_THROUGH)
-
 
 @dataclass(frozen=True)
 class HandPoints:
@@ -125,7 +123,7 @@ def find_hand_points(
         return HandPoints(mask, distances)
     with np.errstate(invalid="ignore"):
         along_ray = np.linalg.norm(starts_in_base - view.expected_in_base, axis=-1) <= START_TOLERANCE
-    mask &= ~np.isin(view.sight, _SOMETHING_ELSE)
+    mask &= (view.sight != Sight.HIDDEN) & (view.sight != Sight.SEEN_THROUGH)
     mask |= along_ray & (view.sight == Sight.UNREAD)
     shown = view.sight == Sight.SEEN
     predicted = starts_in_base if predicted_starts is None else predicted_starts

@@ -36,8 +36,9 @@ class LiftingError(ValueError):
 def transform_points(pose: ArrayLike, points: ArrayLike) -> FloatArray:
     """``points`` (..., 3) [m] moved by ``pose`` (4, 4): from the frame it describes to the frame it is given in."""
     matrix = np.asarray(pose, dtype=float)
+    turn = np.ascontiguousarray(matrix[:3, :3].T)  # products with one that is not are slow
     with np.errstate(invalid="ignore"):  # NaN stays NaN; some machines' matrix products also warn of it
-        return np.asarray(points, dtype=float) @ matrix[:3, :3].T + matrix[:3, 3]
+        return np.asarray(points, dtype=float) @ turn + matrix[:3, 3]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def lift_traces(
     check_rigid(pose)
     points = traces.points_in_camera.astype(float)
     with np.errstate(invalid="ignore"):
-        points[~(traces.valid & (points[..., 2] > 0.0))] = np.nan
+        invalid = ~(traces.valid & (points[..., 2] > 0.0))
+    if invalid.any():
+        points[invalid] = np.nan
     anchored = np.zeros(traces.point_count, dtype=bool)
     if depth is None or intrinsics is None:
         starts = transform_points(pose, points[0])
@@ -100,7 +103,7 @@ def lift_traces(
     shift = measured - points[0]
     with np.errstate(invalid="ignore"):
         anchored = np.abs(shift[:, 2]) <= MAX_ANCHOR_SHIFT
-    points[:, anchored] += shift[anchored]
+    points += np.where(anchored[:, None], shift, 0.0)
     return LiftedTraces(transform_points(pose, points), starts, measured[:, 2], anchored, scale)
 
 
@@ -115,13 +118,12 @@ def measured_starts(
     found = np.full(len(pixels), np.nan)
     with np.errstate(invalid="ignore"):
         near = (pixels > -ANCHOR_WINDOW - 1.0) & (pixels < np.array([width, height]) + ANCHOR_WINDOW)
-    missing = np.flatnonzero(near.all(axis=-1))
+    missing = np.flatnonzero(near[:, 0] & near[:, 1])
     centre = np.rint(pixels[missing]).astype(int)
     for offsets in (_SPIRAL[:1], _SPIRAL[1:]):
-        at = centre[:, None] + offsets
-        inside = ((at >= 0) & (at < [width, height])).all(axis=-1)
-        column, row = np.moveaxis(np.where(inside[..., None], at, 0), -1, 0)
-        values = np.asarray(depth[row, column], dtype=float)
+        column, row = (centre[:, None, axis] + offsets[:, axis] for axis in (0, 1))
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        values = np.asarray(depth[np.where(inside, row, 0), np.where(inside, column, 0)], dtype=float)
         usable = inside & (values > 0.0) & np.isfinite(values)
         first = usable.argmax(axis=1)
         some = usable.any(axis=1)

@@ -53,21 +53,15 @@ def smooth_rows(rows: FloatArray, errors: FloatArray, bend: float) -> SmoothPath
     weights = 1.0 / np.square(errors[1:])
     if count < 2 or not weights.any():
         return SmoothPath(rows.copy(), np.concatenate([[0.0], errors[1:]]))
-    # Second differences of rows 0..K; what row 0, the origin here, adds to them drops out.
-    differences = np.zeros((count - 1, count))
-    index = np.arange(count - 1)
-    differences[index[1:], index[:-1]] = 1.0
-    differences[index, index] = -2.0
-    differences[index, index + 1] = 1.0
+    differences = _second_differences(count)
     measured = weights[:, None] * (rows[1:] - rows[0])
     stiffness = np.full(count - 1, 1.0 / bend**2)
-    for _ in range(BEND_ROUNDS):
-        system = (differences.T * stiffness) @ differences
-        system[np.arange(count), np.arange(count)] += weights
-        covariance = np.linalg.inv(system)
-        moved = covariance @ measured
+    for _ in range(BEND_ROUNDS - 1):
+        moved = np.linalg.solve(_information(differences, stiffness, weights), measured)
         bends = np.square(differences @ moved).sum(axis=1)
         stiffness = 1.0 / (bend**2 + bends)
+    covariance = np.linalg.inv(_information(differences, stiffness, weights))
+    moved = covariance @ measured
     left = np.sqrt(np.diagonal(covariance))
     return SmoothPath(np.concatenate([rows[:1], rows[0] + moved]), np.concatenate([[0.0], left]))
 
@@ -77,3 +71,20 @@ def smooth_rotations(rotations: FloatArray, errors: FloatArray, bend: float) -> 
     vectors = so3.unwrap(so3.log(np.swapaxes(rotations[:1], 1, 2) @ rotations))
     smooth = smooth_rows(vectors, errors, bend)
     return SmoothPath(rotations[:1] @ so3.exp(smooth.values), smooth.errors)
+
+
+def _second_differences(count: int) -> FloatArray:
+    """(K - 1, K) second differences of rows 0..K; what row 0, the origin here, adds to them drops out."""
+    differences = np.zeros((count - 1, count))
+    index = np.arange(count - 1)
+    differences[index[1:], index[:-1]] = 1.0
+    differences[index, index] = -2.0
+    differences[index, index + 1] = 1.0
+    return differences
+
+
+def _information(differences: FloatArray, stiffness: FloatArray, weights: FloatArray) -> FloatArray:
+    """(K, K) inverse covariance of rows with ``weights`` (K,) and bends with ``stiffness`` (K - 1,)."""
+    information = (differences.T * stiffness) @ differences
+    information.flat[:: len(weights) + 1] += weights
+    return information

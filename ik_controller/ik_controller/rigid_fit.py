@@ -85,18 +85,18 @@ def fit_rigid(
     rotations = np.broadcast_to(np.eye(3), (len(moved), 3, 3))
     shifts = moved - start
     translations = masked_medians(shifts, valid)
-    residuals = np.sqrt(np.square(shifts - translations[:, None]).sum(axis=-1))
+    residuals = _lengths(shifts - translations[:, None])
     weights, typical = _weights(residuals, valid)
     for _ in range(FITTING_ROUNDS):
         share = weights / weights.sum(axis=1, keepdims=True)
-        a_centre, b_centre = share @ start, np.einsum("kh,khi->ki", share, moved)
+        a_centre, b_centre = share @ start, (share[:, None] @ moved)[:, 0]
         if freedom is not OrientationFreedom.HELD:
             a = start - a_centre[:, None]
             covariance = np.swapaxes(a * share[..., None], 1, 2) @ (moved - b_centre[:, None])
             rotations = _rotations(covariance, freedom)
         translations = b_centre - np.einsum("kij,kj->ki", rotations, a_centre)
         misses = moved - start @ np.swapaxes(rotations, 1, 2) - translations[:, None]
-        residuals = np.sqrt(np.square(misses).sum(axis=-1))
+        residuals = _lengths(misses)
         weights, typical = _weights(residuals, valid)
     return RigidFit(rotations, translations, weights, typical)
 
@@ -134,6 +134,11 @@ def masked_medians(values: FloatArray, valid: BoolArray) -> FloatArray:
     count = valid.sum(axis=1)
     rows = np.arange(len(values))
     return (ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2
+
+
+def _lengths(vectors: FloatArray) -> FloatArray:
+    """(K, H) lengths of ``vectors`` (K, H, 3)."""
+    return np.sqrt(np.einsum("khi,khi->kh", vectors, vectors))
 
 
 def _weights(residuals: FloatArray, valid: BoolArray) -> tuple[FloatArray, FloatArray]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.ma  # numpy.percentile imports it when first called, which would make the first command late
 from numpy.typing import NDArray
 
-from ik_controller.hand_points import signed_distance
+from ik_controller.hand_visibility import distance_to_boxes
 from ik_controller.lifting import transform_points
 from tracegen_model.camera import CameraIntrinsics
 
@@ -92,12 +92,11 @@ def points_near(
     if not rows or not columns:
         return np.empty((0, 3))
     patch = np.asarray(depth[rows.start : rows.stop : rows.step, columns.start : columns.stop : columns.step])
-    grid_u, grid_v = np.meshgrid(np.array(columns, dtype=float), np.array(rows, dtype=float))
-    seen = patch > 0.0
-    points = transform_points(
-        camera_in_base, intrinsics.back_project(np.stack([grid_u[seen], grid_v[seen]], axis=-1), patch[seen])
-    )
-    return points[np.hypot(points[:, 0] - place[0], points[:, 1] - place[1]) < radius]
+    pixels = np.stack(np.meshgrid(np.array(columns, dtype=float), np.array(rows, dtype=float)), axis=-1)
+    points = transform_points(camera_in_base, intrinsics.back_project(pixels, patch).reshape(-1, 3))
+    beside_x, beside_y = points[:, 0] - place[0], points[:, 1] - place[1]
+    near = beside_x * beside_x + beside_y * beside_y < radius * radius
+    return points[near & (patch > 0.0).ravel()]
 
 
 def without_hand(
@@ -118,14 +117,23 @@ def without_hand(
         held_depth: How far a held object may reach beyond the fingertips [m]; None when nothing is held.
     """
     local = (points - hand_in_base[:3, 3]) @ hand_in_base[:3, :3]
+    x, y, z = local.T
     lower, upper = boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)
-    keep = local[:, 2] > lower[2]
-    around = keep & (local > lower - clearance).all(axis=1) & (local < upper + clearance).all(axis=1)
-    keep[around] = signed_distance(points[around], hand_in_base, boxes) > clearance
+    keep = z > lower[2]
+    around = keep & inside_box(local, lower - clearance, upper + clearance)
+    keep[around] = distance_to_boxes(local[around], boxes) > clearance
     if held_depth is not None:
-        near = (np.abs(local[:, :2]) < HELD_OBJECT_REACH).all(axis=1)
-        keep &= ~(near & (local[:, 2] < upper[2] + held_depth))
+        near = (np.abs(x) < HELD_OBJECT_REACH) & (np.abs(y) < HELD_OBJECT_REACH)
+        keep &= ~(near & (z < upper[2] + held_depth))
     return points[keep]
+
+
+def inside_box(points: FloatArray, lower: FloatArray, upper: FloatArray) -> NDArray[np.bool_]:
+    """(M,) ``points`` (M, 3) lie inside the box between the corners ``lower`` and ``upper`` (3,) [m]."""
+    inside = np.ones(len(points), dtype=bool)
+    for values, low, high in zip(points.T, lower, upper, strict=True):
+        inside &= (values > low) & (values < high)
+    return inside
 
 
 def table_height(points: FloatArray, config: SurfaceConfig) -> float | None:
@@ -158,7 +166,8 @@ def find_object(
             return None
         top = float(np.percentile(near[:, 2], 90))
         face = near[near[:, 2] > top - config.top_slab]
-        middle = (np.percentile(face[:, :2], 4, axis=0) + np.percentile(face[:, :2], 96, axis=0)) / 2
+        low, high = np.percentile(np.ascontiguousarray(face[:, :2].T), (4, 96), axis=1)
+        middle = (low + high) / 2
         if np.hypot(*(middle - centre)) < 1e-3:
             break
         centre = middle
@@ -171,9 +180,10 @@ def face_heading(points: FloatArray) -> float | None:
     if len(points) < 60:
         return None
     angles = np.radians(np.arange(-45.0, 45.0, 3.0))
-    along = points @ np.stack([np.cos(angles), np.sin(angles)])
-    across = points @ np.stack([-np.sin(angles), np.cos(angles)])
-    area = np.prod([np.subtract(*np.percentile(side, (97, 3), axis=0)) for side in (along, across)], axis=0)
+    cosines, sines = np.cos(angles), np.sin(angles)
+    along, across = (np.stack(axis, axis=-1) @ points.T for axis in ((cosines, sines), (-sines, cosines)))
+    high, low = np.percentile(np.concatenate([along, across]), (97, 3), axis=1)
+    area = np.prod(np.split(high - low, 2), axis=0)
     best = int(np.argmin(area))
     # A round or blurred face has no sides to speak of.
     if area[best] > 0.88 * area.max():
