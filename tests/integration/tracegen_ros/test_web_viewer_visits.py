@@ -49,6 +49,34 @@ def hung_stop_service(tester) -> Iterator[Node]:
     node.destroy_node()
 
 
+class Faulty:
+    """A follower in a fault until it is told to recover."""
+
+    def __init__(self, node: Node) -> None:
+        self.recoveries = 0
+        self._states = node.create_publisher(String, f"{FOLLOWER}/state", LATCHED)
+        self._service = node.create_service(Trigger, f"{FOLLOWER}/recover", self._on_recover)
+        self._states.publish(String(data="FAULT: the fingers do not move"))
+
+    def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.recoveries += 1
+        self._states.publish(String(data="FOLLOW: following"))
+        response.success, response.message = True, "the fault is forgotten"
+        return response
+
+    def close(self, node: Node) -> None:
+        """Neither speaks nor answers any more."""
+        node.destroy_service(self._service)
+        node.destroy_publisher(self._states)
+
+
+@pytest.fixture
+def follower_in_fault(tester) -> Iterator[Faulty]:
+    follower = Faulty(tester.node)
+    yield follower
+    follower.close(tester.node)
+
+
 def looked_at(tester) -> bool:
     subscriptions = tester.node.get_subscriptions_info_by_topic(COLOUR)
     return any(info.node_name == "web_viewer_eyes" for info in subscriptions)
@@ -74,6 +102,19 @@ def test_a_stop_that_no_service_answers_goes_out_as_an_empty_instruction_though_
     tester.wait(lambda: not looked_at(tester), "the viewer to close its eyes")
     tester.wait(lambda: heard, "an empty instruction")
     assert [message.data for message in heard] == [""]
+
+
+def test_recover_is_offered_in_a_fault_and_calls_its_service(
+    tester, port: int, follower_in_fault: Faulty
+) -> None:
+    with Visitor(port) as visitor:
+        tester.wait(lambda: visitor.reads("recover:"), "the way out of the fault")
+        tester.wait(lambda: visitor.shows("Recover"), "the recover button")
+        visitor.change("Recover", True)
+        tester.wait(lambda: follower_in_fault.recoveries, "a call of the recover service")
+        tester.wait(lambda: not visitor.reads("recover:"), "the fault to be over")
+        tester.wait(lambda: not visitor.shows("Recover"), "the recover button to go")
+    assert follower_in_fault.recoveries == 1
 
 
 def test_the_next_visitor_sees_the_present_wherever_the_last_one_looked(tester, port: int) -> None:

@@ -68,6 +68,10 @@ class Visitor:
         """The value of the control called ``label``."""
         return self._properties[self._identities[label]].get("value")
 
+    def shows(self, label: str) -> bool:
+        """Whether the control called ``label`` is there to be pressed."""
+        return self.sees(label) and bool(self._properties[self._identities[label]].get("visible", True))
+
     def shown(self, thing: str) -> bool:
         """Whether the thing of that name in the scene, such as ``/cloud``, is visible."""
         return self._visible.get(thing, False)

@@ -37,7 +37,7 @@ def shapes(picture: FollowerPicture) -> dict[str, Shape]:
         ("FOLLOW: following", None),
         ("FOLLOW (retreat): let go: rising", None),
         ("HOLD: no trace rides the hand", None),
-        ("waiting for an instruction", None),
+        ("IDLE: waiting for an instruction", None),
     ],
 )
 def test_the_event_at_the_end_of_the_path_is_read_from_the_followers_words(

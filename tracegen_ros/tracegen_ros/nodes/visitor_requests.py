@@ -1,6 +1,6 @@
-"""What people in front of the browser viewer ask of the robot: an instruction, stop, enable.
+"""What people in front of the browser viewer ask of the robot: an instruction, stop, enable, recover.
 
-It goes the way it goes from a shell: an instruction on its topic, stop and enable through the follower's services.
+It goes the way it goes from a shell: an instruction on its topic, all else through the follower's services.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class VisitorRequests:
         self._instructions = node.create_publisher(String, instruction_topic, LATCHED)
         self._stop = node.create_client(Trigger, f"{follower}/stop")
         self._enable = node.create_client(SetBool, f"{follower}/enable")
+        self._recover = node.create_client(Trigger, f"{follower}/recover")
         self._awaited: list[_Awaited] = []
         self._timer = node.create_timer(
             _LOOK_PERIOD_S, self._look_for_answers, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -96,6 +97,11 @@ class VisitorRequests:
         name = "Enable" if value else "Disable"
         self._logger.info(f"from the browser: {name.lower()}")
         self._call(name, self._enable, SetBool.Request(data=value), lambda: None)
+
+    def recover(self) -> None:
+        """Call the recover service: somebody has looked at what led to a fault."""
+        self._logger.warning("from the browser: recover")
+        self._call("Recover", self._recover, Trigger.Request(), lambda: None)
 
     def _call(self, name: str, client: Client, request: Any, otherwise: Callable[[], None]) -> None:
         if not client.service_is_ready():

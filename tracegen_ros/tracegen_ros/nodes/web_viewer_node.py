@@ -175,6 +175,7 @@ class WebViewerNode(Node):
             instruct=lambda text: self._ask(lambda: self._requests.instruct(text)),
             stop=lambda: self._ask(lambda: self._requests.stop()),
             enable=lambda value: self._ask(lambda: self._requests.enable(value)),
+            recover=lambda: self._ask(lambda: self._requests.recover()),
         )
         return server, Page(server, surfaces, wishes, self._settings.history_s, _HEALTH_S)
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+FAULT = "FAULT"
+"""The state that nothing but a person's word leads out of."""
+
 STATE_COLOURS = {
     "IDLE": "#8a93a3",
     "FOLLOW": "#2f9e63",
@@ -19,7 +22,7 @@ STATE_COLOURS = {
     "FOLLOW (retreat)": "#1aa3a8",
     "HOLD": "#e08a00",
     "STOP": "#d63a3a",
-    "FAULT": "#b3007d",
+    FAULT: "#b3007d",
 }
 """One colour per state of the follower; following has phases of its own."""
 
@@ -151,6 +154,7 @@ def state_html(text: str, enabled: bool | None, task: str) -> str:
     reason = text.partition(":")[2].strip() if word else text
     colour = STATE_COLOURS.get(word, _UNKNOWN_COLOUR)
     allowed = {None: "", True: "may move", False: "may not move: disabled"}[enabled]
+    advice = "recover: see what went wrong, put it right, then press Recover" if word == FAULT else ""
     told = f"“{html.escape(task)}”" if task else "no instruction"
     return (
         f"<div data-follower-state='{word or 'UNKNOWN'}' style='border-left:5px solid {colour};padding:6px 12px;"
@@ -158,7 +162,7 @@ def state_html(text: str, enabled: bool | None, task: str) -> str:
         f"{colour} 12%, transparent)'><div style='display:flex;justify-content:space-between'>"
         f"<b style='color:{colour};letter-spacing:.04em'>{word or 'NOT THERE'}</b>"
         f"<span style='opacity:.65;font-size:12px'>{allowed}</span></div>"
-        f"<div>{html.escape(reason) or 'the trace follower says nothing'}</div>"
+        f"<div>{html.escape(reason) or 'the trace follower says nothing'}</div><div><b>{advice}</b></div>"
         f"<div style='opacity:.65;font-size:12px'>{told}</div></div>"
     )
 

@@ -27,11 +27,13 @@ from tracegen_ros.web_viewer.drawing import (
 from tracegen_ros.web_viewer.earlier_instructions import INSTRUCTIONS_KEPT
 from tracegen_ros.web_viewer.guarded_server import GuardedServer
 from tracegen_ros.web_viewer.health import (
+    FAULT,
     Input,
     RecentHealth,
     inputs_html,
     moment_html,
     state_html,
+    state_word,
     states_html,
 )
 from tracegen_ros.web_viewer.robot_surfaces import Surface
@@ -71,11 +73,13 @@ class Wishes:
         instruct: With the sentence as typed.
         stop: Come to rest.
         enable: Whether the robot may move.
+        recover: A fault was looked at, and the robot may go on.
     """
 
     instruct: Callable[[str], None]
     stop: Callable[[], None]
     enable: Callable[[bool], None]
+    recover: Callable[[], None]
 
 
 class Page:
@@ -181,6 +185,7 @@ class Page:
     def draw_state(self, text: str, enabled: bool | None, task: str, inputs: Sequence[Input]) -> None:
         """Say what the follower does and whether what it needs is there."""
         self._state.content = state_html(text, enabled, task)
+        self._recover.visible = state_word(text) == FAULT
         self._inputs.content = inputs_html(inputs)
 
     def draw_moment_label(self, text: str) -> None:
@@ -263,6 +268,13 @@ class Page:
         self._inputs = gui.add_html(inputs_html(()))
         stop = gui.add_button("Stop", icon=viser.Icon.HAND_STOP, color="red", hint="Comes to rest, smoothly")
         stop.on_click(lambda _: wishes.stop())
+        self._recover = gui.add_button(
+            "Recover",
+            icon=viser.Icon.REFRESH,
+            visible=False,
+            hint="Somebody has looked at what led to the fault",
+        )
+        self._recover.on_click(lambda _: wishes.recover())
         with gui.add_form(None) as form:
             sentence = gui.add_text("Instruction", "", hint="What the robot is to do; Enter sends it")
             send = gui.add_button("Send", icon=viser.Icon.SEND)

@@ -100,7 +100,13 @@ def test_states_are_spells_on_a_strip() -> None:
 def test_the_state_is_the_word_before_the_reason() -> None:
     assert state_word("FOLLOW: towards a grasp") == "FOLLOW"
     assert state_word("FOLLOW (grasp): moving the fingers") == "FOLLOW (grasp)"
-    assert state_word("waiting for an instruction") == ""
+    assert state_word("IDLE: waiting for an instruction") == "IDLE"
+    assert state_word("something else") == ""
+
+
+def test_a_fault_says_what_leads_out_of_it() -> None:
+    assert "recover:" in state_html("FAULT: the fingers do not move", True, "")
+    assert "recover:" not in state_html("STOP: stop service", False, "")
 
 
 def test_each_earlier_instruction_is_kept_once_and_the_oldest_goes() -> None:
