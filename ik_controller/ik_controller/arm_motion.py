@@ -13,10 +13,12 @@ from ik_controller.hand_path import HandPath
 from ik_controller.inverse_kinematics import IkConfig, solve_path
 from ik_controller.joint_path import JointPath
 from ik_controller.joint_trajectory import JointState, JointTrajectory
+from ik_controller.motion_clearance import MotionClearance
 from ik_controller.path_guard import PathGuardConfig, end_of_path, scale_along
 from ik_controller.path_timing import PathSpeed
 from ik_controller.replanning import plan_along, plan_rest
 from ik_controller.robot_model import RobotModel
+from ik_controller.workspace import Workspace
 
 FloatArray = NDArray[np.float64]
 
@@ -61,6 +63,7 @@ class ArmMotion:
         ik: Settings of inverse kinematics.
         table_z: Height of the table [m, base frame] that the arm keeps clear of; None where there is none.
         guard: Where the arm slows down, and where its path ends.
+        workspace: The box of the tool centre point, which blends keep too; None where it may go anywhere.
     """
 
     def __init__(
@@ -69,11 +72,13 @@ class ArmMotion:
         ik: IkConfig,
         table_z: float | None = None,
         guard: PathGuardConfig | None = None,
+        workspace: Workspace | None = None,
     ) -> None:
         self._robot = robot
         self._ik = ik
         self._table_z = table_z
         self._guard = guard or PathGuardConfig()
+        self._clearance = MotionClearance(robot, workspace, ik.margins, table_z)
         self._commanded: CommandedMotion | None = None
         self._elsewhere_since_s: float | None = None
 
@@ -170,10 +175,11 @@ class ArmMotion:
         cut = "" if end is None else f"; path cut: {end.reason}"
         curve = JointPath(waypoints.lengths[:reached], solved.joints[:reached])
         scale = min(speed_scale, 1.0) * scale[:reached]
-        plan = plan_along(curve, min(joined, curve.length), state, self._robot.limits, speed, scale)
+        permits = self._clearance.permits
+        plan = plan_along(curve, min(joined, curve.length), state, self._robot.limits, speed, scale, permits)
         if plan is None:
             self.go_on(start_s)
-            words = f"{cut}; no new motion stays inside the limits, going on with the last one"
+            words = f"{cut}; no new motion is inside the limits and clear, going on with the last one"
             return PathReport(words, solved.position_error, None)
         self._commanded = self.commanded.replaced_by(plan.trajectory, start_s)
         return PathReport(cut, solved.position_error, plan.slow_down, scale=float(scale.min()))

@@ -88,7 +88,7 @@ class TraceFollower:
         """Start as if nothing had been commanded yet."""
         config = self.config
         table = config.workspace.lower[2] - config.surfaces.min_table_clearance
-        self._arm = ArmMotion(self.robot, config.ik, table, config.guard)
+        self._arm = ArmMotion(self.robot, config.ik, table, config.guard, config.workspace)
         self._gripper = Gripper(config.gripper)
         self._reader = TraceReader(
             self.robot,

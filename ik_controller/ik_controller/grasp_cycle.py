@@ -248,6 +248,10 @@ class GraspCycle:
         report = self._arm.follow(path, start_s, self._config.workspace.path_speed(speed), speed_scale=scale)
         if report.shut is not None:
             return rest_at(report.shut, gripper=gripper)
+        if report.slow_down is None and self._stage is _Stage.APPROACH:
+            # Not from this motion: slower, and with fresh traces, there is a way.
+            self.abandon()
+            return Decision(Move.REST, f"{reason}{report.shortfall}", gripper=gripper, health=known)
         return Decision(
             Move.REPLACED,
             f"{reason}{report.shortfall}",

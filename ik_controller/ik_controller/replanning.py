@@ -11,7 +11,7 @@ Where none stays inside, the caller keeps the motion under way, which is inside 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,6 +78,7 @@ def plan_along(
     limits: JointLimits,
     speed: PathSpeed,
     scale: FloatArray | None = None,
+    permits: Callable[[JointTrajectory], bool] | None = None,
 ) -> Plan | None:
     """Join ``path`` at ``start_length`` [m] from ``state`` and follow it to its end.
 
@@ -88,9 +89,10 @@ def plan_along(
         limits: Bounds that every sample of the result keeps.
         speed: Bounds along the path [m/s, m/s², m/s³].
         scale: (K,) share of the path's speed that may be used at each of its knots, 0..1; None = all of it.
+        permits: What a motion inside the limits has to pass besides; None = nothing.
 
     Returns:
-        The fastest candidate inside the limits, or None when there is none.
+        The fastest candidate inside the limits that is permitted, or None when there is none.
     """
     start_length = float(np.clip(start_length, 0.0, path.length))
     value, slope, bend = (rows[0] for rows in path.evaluate(np.array([start_length])))
@@ -119,7 +121,12 @@ def plan_along(
         blends = blends or blend_times(mismatch, limits, _jerk_bound(limits))
         trajectory = blend(motion, mismatch, blends[0])
         if is_inside(trajectory, limits):
-            return Plan(trajectory, min(1.0, fastest / float(law.times[-1])))
+            if permits is None or permits(trajectory):
+                return Plan(trajectory, min(1.0, fastest / float(law.times[-1])))
+            if len(blends) == 1:
+                return None
+            blends = blends[1:]
+            continue
         times, *joints = trajectory.samples
         factors, blend_is_rough = _slower(joints, taking_up(mismatch, blends[0], times), limits)
         if blend_is_rough and len(blends) > 1:

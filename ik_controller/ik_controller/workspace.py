@@ -55,5 +55,15 @@ class Workspace:
         return np.clip(positions, self.lower, self.upper)
 
     def clamp_from(self, start: FloatArray, positions: FloatArray) -> FloatArray:
-        """Like ``clamp`` with the box widened to ``start`` (3,) [m]: a path from outside comes in without a jump."""
-        return np.clip(positions, np.minimum(self.lower, start), np.maximum(self.upper, start))
+        """Like ``clamp`` for a path (K, 3) or a place (3,) [m] that is reached from ``start`` (3,) [m].
+
+        From a start outside of the box the path comes in without a jump: it may be as far outside as the start is,
+        less the way it has gone.
+        """
+        steps = np.diff(np.vstack([start, positions]), axis=0)
+        gone = np.cumsum(np.linalg.norm(steps, axis=1))[:, None]
+        below = np.maximum(np.maximum(np.subtract(self.lower, start), 0.0) - gone, 0.0)
+        above = np.maximum(np.maximum(np.subtract(start, self.upper), 0.0) - gone, 0.0)
+        return np.clip(positions, np.subtract(self.lower, below), np.add(self.upper, above)).reshape(
+            np.shape(positions)
+        )
