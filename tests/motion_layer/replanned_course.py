@@ -133,7 +133,8 @@ class Run:
 
     Attributes:
         stream: (T, J) commands, one a millisecond [rad].
-        planned: Steps between the follower's motions where one replaced the other.
+        planned: Steps between the follower's motions where one replaced the other, as long as no command was refused:
+            after that the follower begins anew where the arm is.
         told: Steps in what the arm is told, where the executor went over to a command that came in time.
         told_late: The same, for commands that came late.
         refused: Commands that the executor refused although none had come late since they last agreed.
@@ -332,7 +333,8 @@ class ReplannedRun:
             start = output.trajectory.positions[0]
             place = self._robot.tcp_in_base(start)[:3, 3]
             run.replan_lengths.append(self._course.nearest(place, self._progress))
-        if self._sent is not None and self._sent.trajectory is not None:
+        refused = run.refused or run.refused_late
+        if self._sent is not None and self._sent.trajectory is not None and not refused:
             before = self._sent.trajectory.sample(output.start_s - self._sent.start_s)
             run.planned.append(step_between(before, output.trajectory.sample(0.0)))
         self._sent = output
