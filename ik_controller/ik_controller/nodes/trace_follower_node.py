@@ -142,7 +142,7 @@ class TraceFollowerNode(ManagedNode):
         self._enabled = parameters.enabled
         self._core.enable(parameters.enabled)
         self._active = True
-        self._show_state("waiting for an instruction")
+        self._show_state(f"{FollowerState.IDLE}: waiting for an instruction")
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
