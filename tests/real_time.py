@@ -40,13 +40,13 @@ while True:
     if time.monotonic() - worked_s > WORK_EVERY_S:
         worst_s, worked_s = max(worst_s, work()), time.monotonic()
     began_s = time.monotonic()
-    if select.select([0], [], [], SLEEP_S)[0]:
+    asked = select.select([0], [], [], SLEEP_S)[0]
+    worst_s = max(worst_s, time.monotonic() - began_s - SLEEP_S)
+    if asked:
         if not os.read(0, 1):
             break
         os.write(1, b"%.6f\\n" % worst_s)
         worst_s = 0.0
-    else:
-        worst_s = max(worst_s, time.monotonic() - began_s - SLEEP_S)
 """
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Iterator
+
 import pytest
 from tests import real_time
 from tests.real_time import LATE_S, RERUNS, Lateness
 
 pytest_plugins = ["pytester"]
+
+PAUSE_S = 1.0
+"""How long the process that measures is held [s]; only a machine that is later than that would spoil it."""
 
 TESTS = """
 import pytest
@@ -65,11 +73,29 @@ def test_only_a_marked_test_runs_again_and_only_on_a_late_machine(
     assert said is ("rerun" in outcomes)
 
 
-def test_lateness_is_that_since_it_was_begun() -> None:
+@pytest.fixture
+def lateness() -> Iterator[Lateness]:
     lateness = Lateness()
-    try:
-        lateness.begin()
-        first_s = lateness.worst_s
-        assert 0.0 <= first_s <= lateness.worst_s
-    finally:
-        lateness.close()
+    yield lateness
+    lateness.close()
+
+
+def test_lateness_is_that_since_it_was_begun(lateness: Lateness, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = iter([3.0, 0.2, 0.1, 0.4, 0.0, 0.3])
+    monkeypatch.setattr(lateness, "_ask", lambda: next(measured))
+    assert lateness.worst_s == 3.0
+    lateness.begin()  # What is measured until now, 0.2, is of the past, too.
+    assert [lateness.worst_s for _ in range(2)] == [0.1, 0.4]
+    lateness.begin()
+    assert lateness.worst_s == 0.3
+
+
+def test_the_watch_forgets_what_it_has_said(lateness: Lateness) -> None:
+    lateness.begin()  # It answers: the process is up.
+    os.kill(lateness._watch.pid, signal.SIGSTOP)
+    time.sleep(PAUSE_S)
+    os.kill(lateness._watch.pid, signal.SIGCONT)
+    paused_s = lateness.worst_s
+    assert paused_s > PAUSE_S / 2
+    lateness.begin()
+    assert lateness.worst_s < paused_s
