@@ -95,4 +95,5 @@ class TraceGrid:
     @property
     def valid(self) -> NDArray[np.bool_]:
         """(S + 1, N): the point is finite at that step."""
-        return np.isfinite(self.points_in_camera).all(axis=-1)
+        x, y, z = np.moveaxis(np.isfinite(self.points_in_camera), -1, 0)
+        return x & y & z
