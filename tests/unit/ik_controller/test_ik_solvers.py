@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from tests.motion_layer.ik_solvers import ours, with_mink, with_pink
+from tests.motion_layer.ik_speed import errors, random_task
 
 from ik_controller.inverse_kinematics import IkConfig
 from ik_controller.robot_model import RobotModel
@@ -9,11 +11,6 @@ from ik_controller.robot_model import RobotModel
 
 @pytest.mark.parametrize("name", ["ours", "pink", "mink"])
 def test_each_solver_reaches_every_waypoint(name: str) -> None:
-    for module in ("pink", "mink", "franky_sim", "daqp"):
-        pytest.importorskip(module)
-    from tests.motion_layer.ik_solvers import ours, with_mink, with_pink
-    from tests.motion_layer.ik_speed import errors, random_task
-
     robot, config = RobotModel.fr3(), IkConfig()
     task = random_task(robot, np.random.default_rng(0))
     solve = {
