@@ -104,8 +104,8 @@ class ArmMotion:
         """Begin from the measured state where nothing was commanded yet, or where someone else moved or held the arm.
 
         Args:
-            position: (7,) measured [rad].
-            velocity: (7,) measured [rad/s].
+            position: (J,) measured [rad].
+            velocity: (J,) measured [rad/s].
             now_s: Present time [s].
             start_s: When a motion decided on now can start [s].
             tolerance: A standing arm may be this far from its command [rad].

@@ -46,7 +46,7 @@ class CalibrationGate:
         joints: FloatArray,
         finger_width: float,
     ) -> None:
-        """Check one depth image (H, W) [m], taken with the arm at ``joints`` (7,) [rad]; no effect once open."""
+        """Check one depth image (H, W) [m], taken with the arm at ``joints`` (J,) [rad]; no effect once open."""
         if self.is_open:
             return
         found = check_calibration(

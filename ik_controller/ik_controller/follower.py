@@ -87,7 +87,7 @@ class TraceFollower:
     def _forget(self) -> None:
         """Start as if nothing had been commanded yet."""
         config = self.config
-        table = config.workspace.lower[2] - config.surfaces.min_table_clearance
+        table = config.table_height
         self._arm = ArmMotion(self.robot, config.ik, table, config.guard, config.workspace)
         self._gripper = Gripper(config.gripper)
         self._reader = TraceReader(

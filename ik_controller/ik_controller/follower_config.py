@@ -81,3 +81,9 @@ class FollowerConfig:
     permit: PermitConfig = field(default_factory=PermitConfig)
     guard: PathGuardConfig = field(default_factory=PathGuardConfig)
     ik: IkConfig = field(default_factory=IkConfig)
+
+    @property
+    def table_height(self) -> float:
+        """Height of the table [m, base frame], where no image shows it."""
+        given = self.workspace.table_height
+        return self.workspace.lower[2] - self.surfaces.min_table_clearance if given is None else given

@@ -89,8 +89,8 @@ class FollowerInput:
         camera_in_base: (4, 4) pose of the camera's optical frame in the base frame; None where TF has none.
         intrinsics: Of the depth image; None where no CameraInfo has come.
         depth_m: (H, W) depth image of the traces' stamp [m], 0 or NaN = no reading; None where there is none.
-        joints_at_trace: (7,) joint positions at the traces' stamp [rad]; None where no joint state was that near.
-        joint_state_now: Newest joint positions (7,) [rad] and velocities (7,) [rad/s], None where none has come.
+        joints_at_trace: (J,) joint positions at the traces' stamp [rad]; None where no joint state was that near.
+        joint_state_now: Newest joint positions (J,) [rad] and velocities (J,) [rad/s], None where none has come.
         finger_width_m: Newest opening between the fingers [m], None where unknown.
         gripper_busy: A gripper command is still being carried out.
         gripper_signal: What a policy or a person says about the fingers; None where nobody does.

@@ -36,9 +36,14 @@ class LinkPoses:
         self._frames = [index for index, _ in bodies[1:]]
 
     def in_base(self, positions: Mapping[str, float]) -> list[FloatArray]:
-        """(4, 4) pose of each of ``links`` at joint ``positions`` [rad, m]; joints without one stand at zero."""
+        """(4, 4) pose of each of ``links`` at joint ``positions`` [rad, m]; joints without one stand at zero.
+
+        Joints that the description does not have, as those of a gripper it leaves out, move nothing.
+        """
         configuration = pin.neutral(self._model)
         for name, position in positions.items():
+            if not self._model.existJointName(name):
+                continue
             configuration[self._model.joints[self._model.getJointId(name)].idx_q] = position
         pin.framesForwardKinematics(self._model, self._data, configuration)
         return [self._data.oMf[index].homogeneous for index in self._frames]

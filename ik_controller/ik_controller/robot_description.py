@@ -7,6 +7,9 @@ A description (``urdf/robots/fr3.yaml`` is the one of the Franka Research 3) is 
     limits: fr3_rectangular               # a shipped set, or a file beside this one
     hand: ../hand_geometry.yaml           # the hand's boxes
     frames: {base: fr3_link0, hand: fr3_hand, tcp: fr3_hand_tcp}
+    fingers:                              # joints that the gripper reports, each with what it adds to the opening
+      joints: {fr3_finger_joint1: 1.0, fr3_finger_joint2: 1.0}
+      opening_at_zero: 0.0                # m; ``finger_joints`` has the mathematics
     posture: [0.0, 0.1, ...]              # rad: where the arm is at ease
     collision:
       capsules:                           # in the frame of their link, m
@@ -28,6 +31,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from ik_controller.finger_joints import FingerJoints
 from ik_controller.resources import package_path, resource_path
 
 FloatArray = NDArray[np.float64]
@@ -91,6 +95,7 @@ class RobotDescription:
         base_frame: Frame of all poses.
         hand_frame: Frame of the hand's geometry.
         tcp_frame: Frame of the tool centre point; None where the hand's geometry says where it is.
+        fingers: Joints that the gripper reports.
         posture: (J,) joint positions at which the arm is at ease [rad].
         collision: Shapes.
     """
@@ -102,6 +107,7 @@ class RobotDescription:
     base_frame: str
     hand_frame: str
     tcp_frame: str | None
+    fingers: FingerJoints
     posture: FloatArray
     collision: CollisionShapes
 
@@ -131,6 +137,7 @@ class RobotDescription:
                 base_frame=str(frames["base"]),
                 hand_frame=str(frames["hand"]),
                 tcp_frame=frames.get("tcp"),
+                fingers=_fingers(content["fingers"]),
                 posture=np.array(content["posture"], dtype=float),
                 collision=_collision(content["collision"]),
             )
@@ -151,6 +158,17 @@ def _file(name: str, description: Path) -> Path:
 
 def _limits(name: str, description: Path) -> str | Path:
     return _file(name, description) if name.endswith((".yaml", ".yml")) else name
+
+
+def _fingers(content: dict[str, Any]) -> FingerJoints:
+    names = tuple(str(name) for name in content["joints"])
+    gains = np.array([float(gain) for gain in content["joints"].values()])
+    at_zero = float(content["opening_at_zero"])
+    if not names or not np.isfinite([*gains, at_zero]).all() or not gains.any():
+        raise RobotModelError(
+            f"fingers need joints, each with what it adds to the opening, and the opening at zero [m], got {content}"
+        )
+    return FingerJoints(names, gains, at_zero)
 
 
 def _collision(content: dict[str, Any]) -> CollisionShapes:

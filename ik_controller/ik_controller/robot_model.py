@@ -28,6 +28,9 @@ class RobotModel:
         name: Of the robot.
         limits: The joint limits in force.
         hand: Shape of the hand.
+        fingers: The joints that the gripper reports, and the opening that they make.
+        base_frame: Name of the frame of all poses.
+        urdf: File of the kinematics.
         posture: (J,) joint positions at which the arm is at ease [rad].
         joint_names: The arm's joints, in the order of every joint array here.
         collision: Distances of the arm to itself and to the table.
@@ -61,6 +64,9 @@ class RobotModel:
         self.name = description.name
         self.limits = limits
         self.hand = HandGeometry.load(description.hand)
+        self.fingers = description.fingers
+        self.base_frame = description.base_frame
+        self.urdf = description.urdf
         self.posture: FloatArray = description.posture
         self._hand = self._frame(description.hand_frame)
         self._tcp = self._tcp_frame(description)

@@ -12,6 +12,10 @@ from ik_controller.path_timing import PathSpeed
 FloatArray = NDArray[np.float64]
 
 
+class WorkspaceError(ValueError):
+    """The box or the speeds are none."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A box for the tool centre point in the base frame, and the speed inside it.
@@ -23,6 +27,8 @@ class Workspace:
         acceleration: Acceleration along a path [m/s²].
         jerk: Jerk along a path [m/s³].
         turning_speed: Speed of rotation [rad/s].
+        table_height: Height of the table that the arm keeps clear of, and that is assumed where no image shows it [m];
+            None = so far below ``lower`` that the lowest grasp is at it.
     """
 
     lower: tuple[float, float, float] = (0.25, -0.40, 0.012)
@@ -31,15 +37,16 @@ class Workspace:
     acceleration: float = 1.5
     jerk: float = 15.0
     turning_speed: float = 1.2
+    table_height: float | None = None
 
     def __post_init__(self) -> None:
         if not all(low < high for low, high in zip(self.lower, self.upper, strict=True)):
-            raise ValueError(
+            raise WorkspaceError(
                 f"workspace lower corner {self.lower} must lie below its upper corner {self.upper}"
             )
         speeds = (self.speed, self.acceleration, self.jerk, self.turning_speed)
         if min(speeds) <= 0.0:
-            raise ValueError(f"workspace speeds must be positive, got {speeds}")
+            raise WorkspaceError(f"workspace speeds must be positive, got {speeds}")
 
     def path_speed(self, speed: float | None = None) -> PathSpeed:
         """Bounds along a path, at ``speed`` [m/s] where one is given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ik_controller.calibration_gate import CalibrationGate
-from ik_controller.nodes.instant_inputs import InstantInputs, opening_m
+from ik_controller.nodes.instant_inputs import InstantInputs
 
 
 class CalibrationLook:
@@ -29,9 +29,9 @@ class CalibrationLook:
             return False
         self._seen_ns, frame_id = newest
         joints, depth = inputs.joints.positions_at(self._seen_ns), inputs.depth_at(self._seen_ns)
-        camera_in_base = inputs.camera_pose(frame_id)
+        camera_in_base = inputs.camera_pose(frame_id, self._seen_ns)
         if depth is None or joints is None or camera_in_base is None:
             return False
-        width_m = opening_m(inputs.fingers.newest)
+        width_m = inputs.opening_m(inputs.fingers.newest)
         self._gate.look(depth, inputs.intrinsics, camera_in_base, joints, width_m or 0.0)
         return True

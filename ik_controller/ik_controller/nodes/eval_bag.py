@@ -48,7 +48,8 @@ from ik_controller.nodes.evaluated_models import (
     parse_model,
 )
 from ik_controller.nodes.recorded_step import recorded_step
-from ik_controller.robot_model import RobotModel
+from ik_controller.resources import ResourceError
+from ik_controller.robot_model import RobotModel, RobotModelError
 from tracegen_model.runtime import CheckpointError, TracePredictor
 from tracegen_model.runtime.engines import EngineError
 from tracegen_ros.bags.bag_reader import open_bag
@@ -78,6 +79,8 @@ BAD_INPUT = (
     LimitsError,
     ModelOptionError,
     RecordingError,
+    ResourceError,
+    RobotModelError,
     ThresholdError,
     TopicMapError,
 )
@@ -102,7 +105,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
     tracker: PointTracker = (
         load_cotracker(arguments.cotracker) if arguments.cotracker else LucasKanadeTracker()
     )
-    robot = RobotModel.fr3(arguments.limits)
+    robot = RobotModel.load(arguments.robot, arguments.limits)
     networks = _load(arguments.model or [DEFAULT_MODEL])
     rows: list[Row] = []
     summaries = []
@@ -110,7 +113,7 @@ def evaluate(arguments: argparse.Namespace) -> Report:
     for path, name in zip(arguments.bags, _names(arguments.bags), strict=True):
         print(f"{name}: reading", flush=True)
         with open_bag(path) as bag:
-            evaluated = EvaluatedBag(name, bag, topic_map, robot.joint_names, arguments.base_frame)
+            evaluated = EvaluatedBag(name, bag, topic_map, robot, arguments.base_frame)
             refused: Counter[str] = Counter()
             models: list[NetworkModel | RecordedModel] = [
                 NetworkModel(
@@ -270,9 +273,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--cotracker", type=_path, metavar="WEIGHTS", help="track with CoTracker3 and these weights"
     )
-    made.add_argument("--limits", default="fr3_rectangular", help="joint limits (default: %(default)s)")
     made.add_argument(
-        "--base-frame", default="fr3_link0", help="frame of the robot's base (default: %(default)s)"
+        "--robot", default="fr3", help="name of a shipped description, or its file (default: %(default)s)"
+    )
+    made.add_argument("--limits", help="joint limits (default: the robot description's own)")
+    made.add_argument(
+        "--base-frame",
+        default="",
+        help="name of the robot's base frame (default: the robot description's own)",
     )
     made.add_argument("--title", default="Traces on recordings", help="of the report")
     return made

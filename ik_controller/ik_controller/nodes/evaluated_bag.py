@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from rclpy.time import Time
 from tf2_ros import Buffer, TransformException
 
 from ik_controller.evaluation.recording import Camera, FloatArray, JointTrack, RecordedFrame, RecordingError
-from ik_controller.nodes.instant_inputs import FINGER_JOINTS
+from ik_controller.robot_model import RobotModel
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.bags.bag_reader import Bag
@@ -60,8 +60,8 @@ class EvaluatedBag:
         name: For reports.
         bag: Open for as long as this is used.
         topic_map: Where its topics are, and what it lacks.
-        joint_names: The arm's joints.
-        base_frame: Frame of the robot's base.
+        robot: Whose joints and fingers were recorded.
+        base_frame: Name of the robot's base frame; empty = the robot description's own.
         sync_tolerance_s: Stamps of colour and depth may be this far apart [s].
 
     Attributes:
@@ -78,8 +78,8 @@ class EvaluatedBag:
         name: str,
         bag: Bag,
         topic_map: TopicMap,
-        joint_names: Sequence[str],
-        base_frame: str = "fr3_link0",
+        robot: RobotModel,
+        base_frame: str = "",
         sync_tolerance_s: float = 0.01,
     ) -> None:
         self.name = name
@@ -93,8 +93,8 @@ class EvaluatedBag:
         if missing is not None:
             raise BagError(missing)
         self._start_ns = -1
-        self.joints = self._read_joints(joint_names)
-        self.camera = self._read_camera(base_frame)
+        self.joints = self._read_joints(robot)
+        self.camera = self._read_camera(base_frame or robot.base_frame)
         self._traces: OrderedDict[int, TraceGrid] = OrderedDict()
 
     @property
@@ -183,7 +183,7 @@ class EvaluatedBag:
             self._note(str(error))
             return ""
 
-    def _read_joints(self, joint_names: Sequence[str]) -> JointTrack:
+    def _read_joints(self, robot: RobotModel) -> JointTrack:
         topics = {
             topic
             for topic, role in self._recording.roles.items()
@@ -193,7 +193,7 @@ class EvaluatedBag:
         fingers: list[tuple[int, FloatArray]] = []
         shift_ns, newest_ns = 0, None
         for message, states in self._decoded(topics, Role.JOINT_STATES):
-            for names, samples in ((joint_names, arm), (FINGER_JOINTS, fingers)):
+            for names, samples in ((robot.joint_names, arm), (robot.fingers.names, fingers)):
                 try:
                     sample = decode_joint_state(states, names)
                 except MissingJointError:
@@ -211,8 +211,8 @@ class EvaluatedBag:
                     samples.append((stamp_ns, sample.positions))
         if len(arm) < 2:
             raise BagError(
-                f"{self._bag.path} has {len(arm)} states of the joints {', '.join(joint_names)}; where the hand is "
-                "cannot be known. Are they named otherwise? Give joint_names in a mapping file"
+                f"{self._bag.path} has {len(arm)} states of the joints {', '.join(robot.joint_names)}; where the hand "
+                "is cannot be known. Are they named otherwise? Give joint_names in a mapping file"
             )
         self._start_ns = arm[0][0]
         finger_times = np.array([1e-9 * (stamp_ns - self._start_ns) for stamp_ns, _ in fingers])
@@ -221,7 +221,7 @@ class EvaluatedBag:
                 np.array([1e-9 * (stamp_ns - self._start_ns) for stamp_ns, _ in arm]),
                 np.array([positions for _, positions in arm]),
                 finger_times,
-                np.array([positions for _, positions in fingers]).reshape(-1, 2),
+                np.array([robot.fingers.from_middle(positions) for _, positions in fingers]).reshape(-1, 2),
             )
         except RecordingError as error:
             raise BagError(f"{self._bag.path}: {error}") from error

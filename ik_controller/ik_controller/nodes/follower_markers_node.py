@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from nav_msgs.msg import Path
@@ -32,6 +32,7 @@ from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.follower_shapes import FollowerPicture, follower_shapes, is_under_way
 from ik_controller.nodes.joint_state_buffer import JointStateBuffer
 from ik_controller.robot_model import RobotModel
+from ik_controller.workspace import Workspace
 from tracegen_ros.instruction_subscription import subscribe_to_instructions
 from tracegen_ros.messages import (
     MessageError,
@@ -50,16 +51,12 @@ from tracegen_ros.qos import LATCHED, LATEST
 from tracegen_ros.spinning import run_node
 
 NAME = "follower_markers"
-FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
 
 HAND_MARGIN = 0.015
 """How far outside the hand's boxes a trace may start and still be shown as the hand's [m].
 
 Twice what the follower takes: it also corrects the camera's bias with the depth image, which is not looked at here.
 """
-
-_OPEN_WIDTH = 0.08
-"""Opening of fingers that nobody reports [m]."""
 
 _JOINT_GAP_NS = nanoseconds_from(0.1)
 _LIFETIME_S = 1.5
@@ -80,7 +77,16 @@ class FollowerMarkersParameters:
     traces_topic: str = parameter(_FOLLOWER.traces_topic, "Traces that are followed")
     joint_states_topic: str = parameter(_FOLLOWER.joint_states_topic, "Measured joints of arm and fingers")
     instruction_topic: str = parameter(_FOLLOWER.instruction_topic, "Sentence that is obeyed")
-    base_frame: str = parameter(_FOLLOWER.base_frame, "Frame of the robot's base")
+    robot: str = parameter(_FOLLOWER.robot, "Robot: the name of a shipped description, or the path of a file")
+    base_frame: str = parameter(
+        _FOLLOWER.base_frame, "Name of the robot's base frame in TF; empty = the robot description's own"
+    )
+    workspace_lower: tuple[float, ...] = parameter(
+        _FOLLOWER.workspace_lower, "Lower corner of the follower's workspace [m, base frame]"
+    )
+    workspace_upper: tuple[float, ...] = parameter(
+        _FOLLOWER.workspace_upper, "Upper corner of the follower's workspace [m, base frame]"
+    )
     rate_hz: float = parameter(5.0, "Drawings per second of wall time [Hz]", minimum=1.0, maximum=10.0)
     timeout_s: float = parameter(
         2.0,
@@ -96,8 +102,9 @@ class FollowerMarkersNode(Node):
     def __init__(self) -> None:
         super().__init__(NAME)
         self._settings = parameters = declare_parameters(self, FollowerMarkersParameters)
-        self._robot = RobotModel.fr3()
-        self._workspace = _FOLLOWER.follower_config().workspace
+        self._robot = RobotModel.load(parameters.robot)
+        self._base_frame = parameters.base_frame or self._robot.base_frame
+        self._workspace = _workspace(parameters)
         self._state_topic = f"{parameters.follower}/state"
         self._markers = self.create_publisher(MarkerArray, parameters.markers_topic, LATEST)
         self._forget()
@@ -125,7 +132,7 @@ class FollowerMarkersNode(Node):
         self._traces_came_s = float("-inf")
         self._hand_traces: NDArray[np.float64] | None = None
         self._joints = JointStateBuffer(_JOINT_GAP_NS)
-        self._finger_width = _OPEN_WIDTH
+        self._finger_width = self._robot.hand.max_width
         self._transforms = Buffer()
 
     # What is heard
@@ -152,7 +159,8 @@ class FollowerMarkersNode(Node):
     def _on_joint_state(self, message: JointState) -> None:
         # Arm and gripper may publish their joints apart; the follower says what is wrong with broken ones.
         with contextlib.suppress(MessageError):
-            self._finger_width = float(decode_joint_state(message, FINGER_JOINTS).positions.sum())
+            fingers = decode_joint_state(message, self._robot.fingers.names)
+            self._finger_width = self._robot.fingers.opening(fingers.positions)
         with contextlib.suppress(MessageError):
             self._joints.add(decode_joint_state(message, self._robot.joint_names))
 
@@ -167,7 +175,7 @@ class FollowerMarkersNode(Node):
             return
         now_s = time.monotonic()
         timeout_s = self._settings.timeout_s
-        header = encode_header(0, self._settings.base_frame)  # Time 0: wherever the base is now.
+        header = encode_header(0, self._base_frame)  # Time 0: wherever the base is now.
         if self.count_publishers(self._state_topic) == 0:
             self._words = None
             if self._shown:
@@ -193,9 +201,7 @@ class FollowerMarkersNode(Node):
         if newest is None:
             return None
         try:
-            camera = self._transforms.lookup_transform(
-                self._settings.base_frame, cloud.header.frame_id, Time()
-            )
+            camera = self._transforms.lookup_transform(self._base_frame, cloud.header.frame_id, Time())
             lifted = lift_traces(decode_trace_grid(cloud), decode_transform(camera.transform))
             points = lifted.points_in_base
         except (TransformException, MessageError, LiftingError) as error:
@@ -204,6 +210,17 @@ class FollowerMarkersNode(Node):
         hand_in_base = self._robot.hand_in_base(newest.positions if joints is None else joints)
         on_hand = find_hand_points(points[0], hand_in_base, self._robot.hand, self._finger_width, HAND_MARGIN)
         return points[:, on_hand.mask]
+
+
+def _workspace(parameters: FollowerMarkersParameters) -> Workspace:
+    lower, upper = parameters.workspace_lower, parameters.workspace_upper
+    follower = replace(
+        _FOLLOWER,
+        workspace_lower=lower,
+        workspace_upper=upper,
+        table_height=min(lower[2], _FOLLOWER.table_height),
+    )
+    return follower.follower_config().workspace
 
 
 def main() -> None:

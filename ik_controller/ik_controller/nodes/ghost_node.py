@@ -27,7 +27,7 @@ from ik_controller.ghost_ahead import GhostAhead
 from ik_controller.joint_limits import JointLimits
 from ik_controller.link_poses import LinkPoses
 from ik_controller.nodes.trajectory_command import decode_trajectory_command
-from ik_controller.resources import resource_path
+from ik_controller.robot_description import RobotDescription
 from ik_controller.trajectory_executor import CommandError
 from tracegen_ros.messages import (
     Level,
@@ -48,7 +48,6 @@ NAME = "ghost"
 DIAGNOSTIC_NAME = "ghost: dry run"
 DIAGNOSTIC_NAME_AHEAD = "ghost: motion ahead"
 TF_PREFIX = "ghost/"
-FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
 
 _IDENTITY = np.eye(4)
 _DIAGNOSTICS_PERIOD_S = 1.0
@@ -63,6 +62,7 @@ _EPOCH_NS = nanoseconds_from(1e6)
 class GhostParameters:
     """What the ghost listens to."""
 
+    robot: str = parameter("fr3", "Robot: the name of a shipped description, or the path of a file")
     limits: str = parameter("fr3_full", "Limits that the robot's controller keeps: a shipped set, or a file")
     trajectory_topic: str = parameter(
         "/ghost/joint_trajectory_controller/joint_trajectory", "Trajectories that are shown"
@@ -84,19 +84,20 @@ class GhostNode(Node):
     def __init__(self) -> None:
         super().__init__(NAME)
         parameters = declare_parameters(self, GhostParameters)
+        description = RobotDescription.load(parameters.robot)
+        self._fingers = description.fingers
         self._limits = JointLimits.load(parameters.limits)
         self._arm_joints = self._limits.joint_names
         self._ahead_s = parameters.ahead_s
         self._begin()
-        description = resource_path("fr3.urdf")
-        self._links = LinkPoses(description)
+        self._links = LinkPoses(description.urdf)
         self._refused = 0
         self._epoch_ns: int | None = None
         self._joint_states = self.create_publisher(JointState, "/ghost/joint_states", LATEST)
         self._transforms = self.create_publisher(TFMessage, "/tf", 100)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._description = self.create_publisher(String, "/ghost/robot_description", LATCHED)
-        self._description.publish(String(data=description.read_text(encoding="utf-8")))
+        self._description.publish(String(data=description.urdf.read_text(encoding="utf-8")))
         if self._dry_run is not None:
             self._server = ActionServer(
                 self, GripperCommand, parameters.gripper_action, self._on_gripper_goal
@@ -146,7 +147,8 @@ class GhostNode(Node):
         except MessageError:
             return  # A gripper may publish its joints in messages of its own.
         try:
-            width = float(decode_joint_state(message, FINGER_JOINTS).positions.sum())
+            fingers = decode_joint_state(message, self._fingers.names)
+            width = self._fingers.opening(fingers.positions)
         except MessageError:
             width = None
         self._ghost.observe(arm.positions, width)
@@ -162,8 +164,9 @@ class GhostNode(Node):
             return
         self._shown_ns = now_ns
         now_s = self._now_s()
-        positions = [*self._ghost.positions(now_s), *[self._ghost.width(now_s) / 2] * 2]
-        names = (*self._arm_joints, *FINGER_JOINTS)
+        fingers = self._fingers.positions(self._ghost.width(now_s))
+        positions = [float(position) for position in (*self._ghost.positions(now_s), *fingers)]
+        names = (*self._arm_joints, *self._fingers.names)
         header = encode_header(now_ns, self._links.base)
         self._joint_states.publish(encode_joint_state(names, positions, [0.0] * len(names), header))
         poses = self._links.in_base(dict(zip(names, positions, strict=True)))

@@ -21,10 +21,13 @@ class GripperLink:
     Args:
         node: The node that the action client belongs to.
         action: Name of the action.
+        position_per_opening: Position in goals over the opening between the fingertips. The message does not say what
+            is meant by it: most servers take the opening, some (franka_ros2's own) that of one finger, which is half.
     """
 
-    def __init__(self, node: Node, action: str) -> None:
+    def __init__(self, node: Node, action: str, position_per_opening: float = 1.0) -> None:
         self._action = action
+        self._position_per_opening = position_per_opening
         self._client = ActionClient(node, GripperCommand, action)
         self._asked_s = 0.0
         self._on_answer: Callable[[str | None], None] | None = None
@@ -48,7 +51,7 @@ class GripperLink:
         self.result = "on its way"
         self.busy = True
         goal = GripperCommand.Goal()
-        goal.command.position = width
+        goal.command.position = self._position_per_opening * width
         goal.command.max_effort = max_effort
         if self._client.server_is_ready():
             self._client.send_goal_async(goal).add_done_callback(self._on_goal_answered)

@@ -17,6 +17,7 @@ from tf2_ros import Buffer, TransformException
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.input_errors import InputErrors
 from ik_controller.nodes.joint_state_buffer import JointStateBuffer
+from ik_controller.robot_model import RobotModel
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages import (
@@ -29,9 +30,8 @@ from tracegen_ros.messages import (
     decode_stamp,
     decode_transform,
     nanoseconds_from,
+    seconds_from,
 )
-
-FINGER_JOINTS = ("fr3_finger_joint1", "fr3_finger_joint2")
 
 _DEPTH_IMAGES_KEPT = 30
 
@@ -57,8 +57,8 @@ class InstantInputs:
     """Keeps the recent past of all inputs but the traces, and finds what belongs to a stamp.
 
     Args:
-        parameters: Frames, tolerances and gaps.
-        joint_names: The arm's joints, in order.
+        parameters: Tolerances and gaps, and the base frame where it is not the robot's own.
+        robot: Its joints, fingers and base.
         transforms: Where the camera's pose is looked up.
         errors: Is told what is wrong with an input.
 
@@ -72,13 +72,14 @@ class InstantInputs:
     def __init__(
         self,
         parameters: FollowerParameters,
-        joint_names: tuple[str, ...],
+        robot: RobotModel,
         transforms: Buffer,
         errors: InputErrors,
     ) -> None:
-        self._base_frame = parameters.base_frame
+        self._base_frame = parameters.for_robot(robot).base_frame
         self._tolerance_ns = nanoseconds_from(parameters.sync_tolerance_s)
-        self._joint_names = joint_names
+        self._joint_names = robot.joint_names
+        self._finger_joints = robot.fingers
         self._transforms = transforms
         self._errors = errors
         self._depths: OrderedDict[int, Image] = OrderedDict()
@@ -109,7 +110,7 @@ class InstantInputs:
     def add_joint_state(self, message: JointState) -> bool:
         """Joints of the arm, of the fingers, or of both; False where the arm's are not among them or unusable."""
         try:
-            self.fingers.add(decode_joint_state(message, FINGER_JOINTS))
+            self.fingers.add(decode_joint_state(message, self._finger_joints.names))
         except MissingJointError:
             pass  # A gripper may publish its joints in messages of its own.
         except MessageError as error:
@@ -117,7 +118,7 @@ class InstantInputs:
         try:
             self.joints.add(decode_joint_state(message, self._joint_names))
         except MissingJointError as error:
-            if not set(FINGER_JOINTS).issuperset(message.name):
+            if not set(self._finger_joints.names).issuperset(message.name):
                 self._errors.note("joint states", str(error))
             return False
         except MessageError as error:
@@ -130,7 +131,7 @@ class InstantInputs:
 
     def are_complete(self, observation: Observation) -> bool:
         """All that belongs to the instant of ``observation`` has arrived."""
-        camera_in_base = self.camera_pose(observation.frame_id)
+        camera_in_base = self.camera_pose(observation.frame_id, observation.stamp_ns, may_come=True)
         return (
             self.has_depth_near(observation.stamp_ns)
             and self.joints.reaches(observation.stamp_ns)
@@ -146,6 +147,8 @@ class InstantInputs:
         """(H, W) depth [m] that belongs to the colour image of ``stamp_ns``; None where there is none to be used."""
         image = self._depth_near(stamp_ns)
         if image is None:
+            tolerance_s = seconds_from(self._tolerance_ns)
+            self._errors.note("depth", f"no depth image is stamped within {tolerance_s:g} s of the traces")
             return None
         try:
             depth = decode_depth(image)
@@ -160,20 +163,44 @@ class InstantInputs:
         known = [ns for ns in self._depths if ns > after_ns and self.joints.positions_at(ns) is not None]
         return (max(known), self._depths[max(known)].header.frame_id) if known else None
 
-    def camera_pose(self, frame_id: str) -> NDArray[np.float64] | None:
-        """(4, 4) pose of the camera in the base frame; looked up once, since the camera is fixed."""
-        if frame_id not in self._camera_in_base:
+    def camera_pose(
+        self, frame_id: str, stamp_ns: int, *, may_come: bool = False
+    ) -> NDArray[np.float64] | None:
+        """(4, 4) pose of the camera in the base frame at ``stamp_ns``; None where TF does not tell it.
+
+        A camera that stands still is looked up once. One that moves, on a wrist, is looked up at each stamp, which TF
+        has to have come up to: neither its first nor its newest pose is where the image was taken.
+
+        Args:
+            frame_id: The camera's optical frame.
+            stamp_ns: When the image was taken [ns].
+            may_come: That TF has not come up to the stamp yet is no error.
+        """
+        camera_in_base = self._camera_in_base.get(frame_id)
+        if camera_in_base is None:
+            quiet = False
             try:
                 found = self._transforms.lookup_transform(self._base_frame, frame_id, Time())
-                self._camera_in_base[frame_id] = decode_transform(found.transform)
                 self.camera_is_fixed = decode_stamp(found.header.stamp) == 0
+                if not self.camera_is_fixed:
+                    quiet = may_come
+                    at_stamp = Time(nanoseconds=stamp_ns)
+                    found = self._transforms.lookup_transform(self._base_frame, frame_id, at_stamp)
+                camera_in_base = decode_transform(found.transform)
             except (TransformException, MessageError) as error:
-                self._errors.note(
-                    "camera pose", f"no transform from {frame_id!r} to {self._base_frame!r}: {error}"
-                )
+                if not quiet:
+                    self._errors.note(
+                        "camera pose", f"no transform from {frame_id!r} to {self._base_frame!r}: {error}"
+                    )
                 return None
+            if self.camera_is_fixed:
+                self._camera_in_base[frame_id] = camera_in_base
         self._errors.note("camera pose", "")
-        return self._camera_in_base[frame_id]
+        return camera_in_base
+
+    def opening_m(self, fingers: JointSample | None) -> float | None:
+        """Opening between the fingertips [m], None where the fingers have not reported."""
+        return None if fingers is None else self._finger_joints.opening(fingers.positions)
 
     def forget_camera_pose(self) -> None:
         """It is looked up again."""
@@ -186,8 +213,3 @@ class InstantInputs:
         if nearest_ns is None or abs(nearest_ns - stamp_ns) > self._tolerance_ns:
             return None
         return self._depths[nearest_ns]
-
-
-def opening_m(fingers: JointSample | None) -> float | None:
-    """Opening between the fingertips [m], None where the fingers have not reported."""
-    return None if fingers is None else float(fingers.positions.sum())

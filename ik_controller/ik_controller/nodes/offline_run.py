@@ -22,7 +22,6 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ik_controller.follower import FollowerInput, FollowerOutput, Silence, TraceFollower
 from ik_controller.nodes.follower_parameters import FollowerParameters
-from ik_controller.nodes.instant_inputs import FINGER_JOINTS
 from ik_controller.nodes.joint_state_buffer import JointStateBuffer
 from ik_controller.nodes.update_inputs import CLOCK_SET_BACK_NS, EPOCH_NS
 from tracegen_model.camera import CameraIntrinsics
@@ -41,6 +40,7 @@ from tracegen_ros.messages import (
     decode_depth,
     decode_intrinsics,
     decode_joint_state,
+    decode_stamp,
     decode_trace_grid,
     decode_transform,
     encode_header,
@@ -105,6 +105,8 @@ class OfflineRun:
         self._predictor = predictor
         self._follower = follower
         self._parameters = parameters or FollowerParameters()
+        if follower is not None:
+            self._parameters = self._parameters.for_robot(follower.robot)
         self._tolerance_ns = nanoseconds_from(sync_tolerance_s)
         self._instruction = instruction or recording.topic_map.instruction_text or ""
         gap_ns = nanoseconds_from(self._parameters.joint_gap_s)
@@ -172,7 +174,9 @@ class OfflineRun:
 
     def _hear_joints(self, entry: Entry) -> None:
         message = self._recording.decoded(entry)
-        for buffer, names in ((self._fingers, FINGER_JOINTS), (self._joints, self._joint_names)):
+        assert self._follower is not None
+        fingers = self._follower.robot.fingers.names
+        for buffer, names in ((self._fingers, fingers), (self._joints, self._joint_names)):
             try:
                 buffer.add(decode_joint_state(message, names))
             except MissingJointError:
@@ -223,7 +227,7 @@ class OfflineRun:
     ) -> OfflineAnswer:
         """As ``trace_follower`` does in lockstep."""
         assert self._follower is not None
-        camera_in_base = self._camera_pose(traces.header.frame_id)
+        camera_in_base = self._camera_pose(traces.header.frame_id, stamp_ns)
         if camera_in_base is None:
             problem = f"no transform from {traces.header.frame_id!r} to {self._parameters.base_frame!r}"
             return OfflineAnswer(stamp_ns, instruction, traces, None, None, problem)
@@ -254,13 +258,15 @@ class OfflineRun:
             lacks_traces = call.traces_ns is not None and traces is None
             if lacks_traces or (call.joints_ns is not None and not self._joints.reaches(call.joints_ns)):
                 return
+            camera_in_base = None
+            if traces is not None and call.has_camera:
+                camera_in_base = self._camera_pose(traces.header.frame_id, call.traces_ns or 0)
+                if camera_in_base is None:
+                    return
             self._calls.popleft()
             if call.kind is not CallKind.UPDATE:
                 self._do(call)
                 continue
-            camera_in_base = (
-                self._camera_pose(traces.header.frame_id) if traces is not None and call.has_camera else None
-            )
             output = self._update(call, traces, depth, camera_in_base)
             stamp_ns = call.now_ns if call.traces_ns is None else call.traces_ns
             yield OfflineAnswer(stamp_ns, self._ledger.instruction, None, self._command(output), output)
@@ -302,7 +308,9 @@ class OfflineRun:
                 depth_m=depth if call.has_depth else None,
                 joints_at_trace=self._joints.positions_at(call.traces_ns or 0) if at_traces else None,
                 joint_state_now=None if joints is None else (joints.positions, joints.velocities),
-                finger_width_m=None if fingers is None else float(fingers.positions.sum()),
+                finger_width_m=None
+                if fingers is None
+                else self._follower.robot.fingers.opening(fingers.positions),
                 gripper_busy=call.gripper_busy,
                 silent=Silence.named(call.silent),
             )
@@ -321,15 +329,21 @@ class OfflineRun:
             encode_header((self._epoch_ns or 0) + start_ns, self._parameters.base_frame),
         )
 
-    def _camera_pose(self, frame_id: str) -> NDArray[np.float64] | None:
-        """Pose of the camera in the base frame, from the topic map or the recorded transforms."""
-        if frame_id not in self._camera_in_base:
-            fixed = self._recording.camera_transform(frame_id)
-            try:
-                found = fixed or self._transforms.lookup_transform(
-                    self._parameters.base_frame, frame_id, Time()
-                )
-            except TransformException:
-                return None
-            self._camera_in_base[frame_id] = decode_transform(found.transform)
-        return self._camera_in_base[frame_id]
+    def _camera_pose(self, frame_id: str, stamp_ns: int) -> NDArray[np.float64] | None:
+        """Pose of the camera in the base frame at ``stamp_ns``, from the topic map or the recorded transforms."""
+        if frame_id in self._camera_in_base:
+            return self._camera_in_base[frame_id]
+        base_frame = self._parameters.base_frame
+        fixed = self._recording.camera_transform(frame_id)
+        try:
+            found = fixed or self._transforms.lookup_transform(base_frame, frame_id, Time())
+            stands_still = fixed is not None or decode_stamp(found.header.stamp) == 0
+            if not stands_still:
+                at_ns = Time(nanoseconds=stamp_ns)
+                found = self._transforms.lookup_transform(base_frame, frame_id, at_ns)
+        except TransformException:
+            return None
+        camera_in_base = decode_transform(found.transform)
+        if stands_still:
+            self._camera_in_base[frame_id] = camera_in_base
+        return camera_in_base

@@ -68,6 +68,10 @@ class RecordedCalls:
             and (not call.has_depth or inputs.has_depth_near(call.traces_ns))
             and (
                 not call.has_camera
-                or (inputs.intrinsics is not None and inputs.camera_pose(observation.frame_id) is not None)
+                or (
+                    inputs.intrinsics is not None
+                    and inputs.camera_pose(observation.frame_id, observation.stamp_ns, may_come=True)
+                    is not None
+                )
             )
         )

@@ -31,7 +31,7 @@ from ik_controller.nodes.follower_health import decision_values, follower_health
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.gripper_link import GripperLink
 from ik_controller.nodes.input_errors import InputErrors
-from ik_controller.nodes.instant_inputs import FINGER_JOINTS, InstantInputs, Observation
+from ik_controller.nodes.instant_inputs import InstantInputs, Observation
 from ik_controller.nodes.recorded_calls import RecordedCalls
 from ik_controller.nodes.update_inputs import CLOCK_SET_BACK_NS, UpdateInputs
 from ik_controller.nodes.watchdogs import Watchdogs
@@ -51,7 +51,7 @@ from tracegen_ros.messages import (
     seconds_from,
 )
 from tracegen_ros.messages.core_calls import CallKind, CoreCall, decode_core_call
-from tracegen_ros.parameters import declare_parameters
+from tracegen_ros.parameters import ParameterError, declare_parameters
 from tracegen_ros.qos import LATEST, LOGGED, SENSOR
 from tracegen_ros.spinning import run_node
 
@@ -83,21 +83,25 @@ class TraceFollowerNode(ManagedNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Build the robot model and everything that speaks; nothing is heard yet."""
-        parameters = self._settings
         try:
-            self._robot = RobotModel.load(parameters.robot, parameters.limits)
+            self._robot = self._settings.load_robot()
+            config = self._settings.follower_config(self._robot)
         except (RobotModelError, LimitsError, ResourceError) as error:
             self.get_logger().fatal(f"cannot build the robot model: {error}")
             return TransitionCallbackReturn.FAILURE
+        except ParameterError as error:
+            self.get_logger().fatal(str(error))
+            return TransitionCallbackReturn.FAILURE
+        self._settings = parameters = self._settings.for_robot(self._robot)
         self.get_logger().info(f"joint limits in force: {self._robot.limits.name}")
         self._core_calls = self.create_publisher(String, "~/core_calls", LOGGED)
-        follower = self._make_follower(self._robot, parameters.follower_config())
+        follower = self._make_follower(self._robot, config)
         self._core = CoreCaller(follower, self._core_calls.publish)
         self._decisions = DecisionPublisher(self, parameters, self._robot.joint_names)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._transforms = Buffer()
         self._transform_listener = TransformListener(self._transforms, self)
-        self._gripper = GripperLink(self, parameters.gripper_action)
+        self._gripper = GripperLink(self, parameters.gripper_action, parameters.gripper_position_per_opening)
         self._offered_services = [
             self.create_service(SetBool, "~/enable", self._on_enable),
             self.create_service(Trigger, "~/stop", self._on_stop),
@@ -117,7 +121,7 @@ class TraceFollowerNode(ManagedNode):
         """Listen, and follow from now on."""
         parameters = self._settings
         self._errors = InputErrors(self.get_logger().error)
-        self._inputs = InstantInputs(parameters, self._robot.joint_names, self._transforms, self._errors)
+        self._inputs = InstantInputs(parameters, self._robot, self._transforms, self._errors)
         self._updates = UpdateInputs(self._inputs, parameters)
         self._recorded = RecordedCalls(self._inputs)
         self._watchdogs = Watchdogs(self, parameters, self._inputs, self._errors)
@@ -193,7 +197,7 @@ class TraceFollowerNode(ManagedNode):
             self._process_pending()
 
     def _on_joint_state(self, message: JointState) -> None:
-        if not set(FINGER_JOINTS).isdisjoint(message.name):
+        if not set(self._robot.fingers.names).isdisjoint(message.name):
             self._watchdogs.hear(Silence.FINGERS)
         if self._inputs.add_joint_state(message):
             self._process_pending()

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ik_controller.follower import FollowerInput, Silence
 from ik_controller.nodes.follower_parameters import FollowerParameters
-from ik_controller.nodes.instant_inputs import InstantInputs, Observation, opening_m
+from ik_controller.nodes.instant_inputs import InstantInputs, Observation
 from tracegen_ros.messages import JointSample, nanoseconds_from, seconds_from
 from tracegen_ros.messages.core_calls import CallKind, CoreCall
 
@@ -96,7 +96,7 @@ class UpdateInputs:
             now_s=seconds_from(now_ns - self.epoch_ns),
             trace_stamp_s=None if stamp_ns is None else seconds_from(stamp_ns - self.epoch_ns),
             traces=None if observation is None else observation.traces,
-            camera_in_base=inputs.camera_pose(observation.frame_id)
+            camera_in_base=inputs.camera_pose(observation.frame_id, observation.stamp_ns)
             if observation is not None and wanted.has_camera
             else None,
             intrinsics=inputs.intrinsics,
@@ -105,7 +105,7 @@ class UpdateInputs:
             if stamp_ns is not None and wanted.knows_joints
             else None,
             joint_state_now=None if joints is None else (joints.positions, joints.velocities),
-            finger_width_m=opening_m(fingers),
+            finger_width_m=inputs.opening_m(fingers),
             gripper_busy=wanted.gripper_busy,
             silent=Silence.named(wanted.silent),
         )

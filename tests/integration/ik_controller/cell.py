@@ -60,6 +60,7 @@ class Cell:
         self.robot = RobotModel.fr3()
         self.accepts_goals = True
         self.goals: list[tuple[str, int]] = []
+        self.goal_positions: list[float] = []
         node = tester.node
         self.clock = node.create_publisher(Clock, "/clock", 10)
         self.transforms = node.create_publisher(TFMessage, "/tf_static", LATCHED)
@@ -84,6 +85,7 @@ class Cell:
         self._rendered = self._render()
 
     def _answer(self, goal: GripperCommand.Goal) -> GoalResponse:
+        self.goal_positions.append(goal.command.position)
         self.goals.append(("accepted" if self.accepts_goals else "refused", len(self.trajectories)))
         return GoalResponse.ACCEPT if self.accepts_goals else GoalResponse.REJECT
 

@@ -23,7 +23,7 @@ class GrippingFollower(TraceFollower):
         if self._stopped:
             return FollowerOutput(FollowerState.STOP, self._stopped, None, inputs.now_s)
         return FollowerOutput(
-            FollowerState.FOLLOW, "closing", standing, inputs.now_s, GripperCommand(0.0, 20.0)
+            FollowerState.FOLLOW, "closing", standing, inputs.now_s, GripperCommand(0.02, 20.0)
         )
 
 

@@ -12,7 +12,17 @@ from tests.integration.ik_controller.cell import Cell
 def cell(tester, processes) -> Cell:
     processes.python(
         Path(__file__).with_name("scripted_follower.py"),
-        *("--ros-args", "-p", "use_sim_time:=true", "-p", "enabled:=true", "-p", "lockstep:=true"),
+        *(
+            "--ros-args",
+            "-p",
+            "use_sim_time:=true",
+            "-p",
+            "enabled:=true",
+            "-p",
+            "lockstep:=true",
+            "-p",
+            "gripper_position_per_opening:=0.5",
+        ),
     )
     tester.activate("trace_follower")
     return Cell(tester)
@@ -23,6 +33,7 @@ def test_the_goal_is_accepted_before_the_trajectory_is_sent(cell: Cell) -> None:
     cell.see()
     cell.tester.wait(lambda: cell.trajectories, "the trajectory")
     assert cell.goals == [("accepted", 0)]
+    assert cell.goal_positions == [0.01], "half the opening, for a server that counts one finger"
 
 
 def test_a_refused_goal_stops_the_follower_with_a_reason(cell: Cell) -> None:

@@ -31,7 +31,6 @@ from trajectory_msgs.msg import JointTrajectory
 from ik_controller.follower import TraceFollower
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.offline_run import OfflineAnswer, OfflineRun
-from ik_controller.robot_model import RobotModel
 from tracegen_ros.bags.bag_reader import open_bag
 from tracegen_ros.bags.comparison import Agreement, Comparison
 from tracegen_ros.bags.recording import Recording, Role
@@ -68,7 +67,8 @@ def bag(heard: list[Heard], tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compute(recording: Recording, seed: int = 0, *, repeat_calls: bool = False) -> Iterator[OfflineAnswer]:
     parameters = FollowerParameters(lockstep=True)
-    follower = TraceFollower(RobotModel.fr3(parameters.limits), parameters.follower_config())
+    robot = parameters.load_robot()
+    follower = TraceFollower(robot, parameters.follower_config(robot))
     predictor = load_predictor(TraceParameters(seed=seed))
     return OfflineRun(recording, predictor, follower, parameters, repeat_calls=repeat_calls).answers()
 

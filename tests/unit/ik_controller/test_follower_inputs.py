@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from tf2_ros import Buffer
 from ik_controller.follower import FollowerInput, Silence
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.input_errors import InputErrors
-from ik_controller.nodes.instant_inputs import FINGER_JOINTS, InstantInputs, Observation
+from ik_controller.nodes.instant_inputs import InstantInputs, Observation
 from ik_controller.nodes.recorded_calls import RecordedCalls
 from ik_controller.nodes.update_inputs import CLOCK_SET_BACK_NS, UpdateInputs
+from ik_controller.robot_description import RobotDescription
+from ik_controller.robot_model import RobotModel
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages import (
@@ -27,8 +30,10 @@ from tracegen_ros.messages.core_calls import CallKind, CoreCall, decode_core_cal
 
 MS = 1_000_000
 BEGIN_NS = 1_700_000_000 * 1000 * MS
-ARM = tuple(f"fr3_joint{index}" for index in range(1, 8))
+ROBOT = RobotModel.fr3()
+ARM, FINGER_JOINTS = ROBOT.joint_names, ROBOT.fingers.names
 CAMERA = "camera_optical_frame"
+UR5 = Path(__file__).parents[2] / "robots" / "ur5" / "ur5.yaml"
 INTRINSICS = CameraIntrinsics(fx=8.0, fy=8.0, cx=3.5, cy=2.5, width=8, height=6)
 
 
@@ -36,11 +41,11 @@ class Robot:
     """Inputs as a robot sends them; times are milliseconds since ``BEGIN_NS``."""
 
     def __init__(self, **parameters: object) -> None:
-        self.parameters = FollowerParameters(**parameters)
+        self.parameters = FollowerParameters(**parameters).for_robot(ROBOT)
         self.log: list[str] = []
         self.errors = InputErrors(self.log.append)
         self.transforms = Buffer()
-        self.inputs = InstantInputs(self.parameters, ARM, self.transforms, self.errors)
+        self.inputs = InstantInputs(self.parameters, ROBOT, self.transforms, self.errors)
         self.updates = UpdateInputs(self.inputs, self.parameters)
 
     def see(self, at_ms: int, depth_m: float = 0.5) -> None:
@@ -70,8 +75,15 @@ def traces_of(at_ms: int) -> Observation:
 
 def at_work(**parameters: object) -> Robot:
     """Everything has come that belongs to the traces of 100 ms."""
-    robot = Robot(**parameters)
+    robot = at_work_without_camera(**parameters)
     robot.place_camera()
+    return robot
+
+
+def at_work_without_camera(**parameters: object) -> Robot:
+    """Nobody has said yet where the camera stands."""
+    robot = Robot(**parameters)
+    robot.inputs.add_camera_info(encode_intrinsics(INTRINSICS, encode_header(0, CAMERA)))
     robot.see(100)
     for at_ms in (90, 105, 140):
         robot.move(at_ms, (*ARM, *FINGER_JOINTS))
@@ -98,10 +110,10 @@ def test_an_instant_is_complete_when_the_last_of_its_inputs_has_come(lacking: st
 def test_a_camera_pose_that_is_missing_is_named_once_until_it_comes() -> None:
     robot = Robot()
     for _ in range(3):
-        assert robot.inputs.camera_pose(CAMERA) is None
+        assert robot.inputs.camera_pose(CAMERA, BEGIN_NS) is None
     assert len(robot.log) == 1 and CAMERA in robot.log[0] and robot.errors.current == robot.log
     robot.place_camera()
-    pose = robot.inputs.camera_pose(CAMERA)
+    pose = robot.inputs.camera_pose(CAMERA, BEGIN_NS)
     assert pose is not None and not robot.errors.current
     np.testing.assert_allclose(pose[:3, 3], (1.0, 2.0, 3.0))
 
@@ -231,3 +243,53 @@ def test_calls_count_only_between_the_beginning_and_the_end_of_a_recorded_run() 
     recorded.add(TASK)
     recorded.end()
     assert not recorded.active and recorded.take_ready() is None
+
+
+def moving_transform(at_ms: int) -> object:
+    """A camera on a wrist, which goes 1 m/s along x."""
+    pose = np.eye(4)
+    pose[0, 3] = at_ms / 1000
+    return encode_transform(pose, encode_header(BEGIN_NS + at_ms * MS, ROBOT.base_frame), CAMERA)
+
+
+def test_a_moving_camera_is_where_it_was_when_the_image_was_taken() -> None:
+    robot = at_work_without_camera()
+    for at_ms in (80, 96):
+        robot.transforms.set_transform(moving_transform(at_ms), "test")
+    assert not robot.inputs.are_complete(traces_of(100)), "TF has not come up to the image yet"
+    assert not robot.errors.current, "which is no error as long as it may come"
+    inputs, call = robot.now(150, traces_of(100))
+    assert inputs.camera_in_base is None and not call.has_camera
+    assert "camera pose" in robot.errors.current[0]
+    robot.transforms.set_transform(moving_transform(112), "test")
+    assert robot.inputs.are_complete(traces_of(100)) and not robot.errors.current
+    assert robot.inputs.camera_is_fixed is False
+    for stamp_ms in (100, 84, 112):
+        pose = robot.inputs.camera_pose(CAMERA, BEGIN_NS + stamp_ms * MS)
+        assert pose is not None
+        assert pose[0, 3] == pytest.approx(stamp_ms / 1000, abs=1e-9)
+    inputs, call = robot.now(150, traces_of(100))
+    assert call.has_camera and inputs.camera_in_base is not None
+    assert inputs.camera_in_base[0, 3] == pytest.approx(0.100, abs=1e-9)
+
+
+def test_a_moving_camera_of_a_recorded_call_is_where_it_was_though_it_has_moved_on() -> None:
+    robot, again = at_work_without_camera(), at_work_without_camera()
+    for at_ms in (96, 112):
+        robot.transforms.set_transform(moving_transform(at_ms), "test")
+    inputs, call = robot.now(150, traces_of(100))
+    for at_ms in (96, 112, 128, 144, 160):
+        again.transforms.set_transform(moving_transform(at_ms), "test")
+    repeated, _ = again.updates.of_call(call, traces_of(100))
+    assert_same(repeated, inputs)
+
+
+def test_the_opening_of_another_robot_s_fingers_is_read_by_its_description() -> None:
+    description = RobotDescription.load(UR5)
+    fingers = description.fingers
+    assert fingers.opening(np.array([0.0])) == pytest.approx(0.085)
+    assert fingers.opening(np.array([0.8])) == pytest.approx(0.0)
+    assert fingers.positions(0.0425) == pytest.approx([0.4])
+    assert fingers.from_middle(np.array([0.4])) == pytest.approx((0.02125, 0.02125))
+    assert ROBOT.fingers.positions(0.08).tolist() == [0.04, 0.04]
+    assert ROBOT.fingers.from_middle(np.array([0.01, 0.03])) == (0.01, 0.03)

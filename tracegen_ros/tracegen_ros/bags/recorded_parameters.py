@@ -20,7 +20,11 @@ DECISIVE = {
         "sync_tolerance_s",
     ),
     "trace_follower": (
+        "robot",
         "limits",
+        "workspace_lower",
+        "workspace_upper",
+        "table_height",
         "speed",
         "max_trace_age_s",
         "command_lead_s",
