@@ -66,7 +66,8 @@ class SafetyConfig:
 _SILENT = {
     Silence.CLOCK: Shut(Gate.CLOCK_STOPPED, "simulated time has stopped"),
     Silence.CAMERA: Shut(
-        Gate.CAMERA_SILENT, "depth images have stopped coming: is the camera's node running?"
+        Gate.CAMERA_SILENT,
+        "depth images have stopped coming, or none has the traces' stamp: is the camera's node running?",
     ),
     Silence.CAMERA_INFO: Shut(
         Gate.CAMERA_INFO_MISSING, "CameraInfo has stopped coming: is the camera's node running?"

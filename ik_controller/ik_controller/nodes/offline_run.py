@@ -22,8 +22,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ik_controller.follower import FollowerInput, FollowerOutput, Silence, TraceFollower
 from ik_controller.nodes.follower_parameters import FollowerParameters
-from ik_controller.nodes.joint_state_buffer import JointStateBuffer
-from ik_controller.nodes.update_inputs import CLOCK_SET_BACK_NS, EPOCH_NS
+from ik_controller.nodes.joint_state_buffer import CLOCK_SET_BACK_NS, JointStateBuffer
+from ik_controller.nodes.update_inputs import EPOCH_NS
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.runtime import InstructionError, ObservationError
 from tracegen_model.runtime.engines import EngineError

@@ -32,8 +32,9 @@ from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.gripper_link import GripperLink
 from ik_controller.nodes.input_errors import InputErrors
 from ik_controller.nodes.instant_inputs import InstantInputs, Observation
+from ik_controller.nodes.joint_state_buffer import CLOCK_SET_BACK_NS
 from ik_controller.nodes.recorded_calls import RecordedCalls
-from ik_controller.nodes.update_inputs import CLOCK_SET_BACK_NS, UpdateInputs
+from ik_controller.nodes.update_inputs import UpdateInputs
 from ik_controller.nodes.watchdogs import Watchdogs
 from ik_controller.resources import ResourceError
 from ik_controller.robot_model import RobotModel, RobotModelError
@@ -128,6 +129,7 @@ class TraceFollowerNode(ManagedNode):
         self._gate = CalibrationGate(self._robot, needed=parameters.calibration_check)
         self._look = CalibrationLook(self._gate, self._inputs)
         self._pending: Observation | None = None
+        self._in_vain_since_s: float | None = None
         self._processed_ns: int | None = None
         self._task = ""
         self._decisions.forget()
@@ -216,7 +218,7 @@ class TraceFollowerNode(ManagedNode):
         if task:
             self._process_pending()
             return
-        self._pending = None
+        self._pending = self._in_vain_since_s = None
         if not self._settings.lockstep:
             self._tick()
 
@@ -282,11 +284,15 @@ class TraceFollowerNode(ManagedNode):
             return
         pending = self._pending
         if pending is None or not self._task or self._gripper.waiting or not self._gate.is_open:
-            return
-        if self._inputs.are_complete(pending) or incomplete:
+            self._in_vain_since_s = None
+        elif self._inputs.are_complete(pending) or incomplete:
             self._pending = None
+            self._in_vain_since_s = None
             self._processed_ns = pending.stamp_ns
             self._update(pending)
+        elif self._in_vain_since_s is None:
+            # Newer traces take the place of those that wait, and wait no less in vain.
+            self._in_vain_since_s = time.monotonic()
 
     def _check_calibration(self) -> None:
         """Until the camera is seen to stand where it should."""
@@ -313,8 +319,8 @@ class TraceFollowerNode(ManagedNode):
             self._tick()
         self._gripper.give_up_after(self._settings.gripper_timeout_s)
         if (
-            self._pending is not None
-            and time.monotonic() - self._pending.arrived_s > self._settings.input_timeout_s
+            self._in_vain_since_s is not None
+            and time.monotonic() - self._in_vain_since_s > self._settings.input_timeout_s
         ):
             self._process_pending(incomplete=True)
 

@@ -10,11 +10,12 @@ from dataclasses import replace
 from ik_controller.follower import FollowerInput, Silence
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.instant_inputs import InstantInputs, Observation
+from ik_controller.nodes.joint_state_buffer import CLOCK_SET_BACK_NS
 from tracegen_ros.messages import JointSample, nanoseconds_from, seconds_from
 from tracegen_ros.messages.core_calls import CallKind, CoreCall
 
-CLOCK_SET_BACK_NS = nanoseconds_from(1.0)
-"""A clock this much behind the last update [ns] was set back; less is a message that is late."""
+JOINTS_AHEAD_NS = nanoseconds_from(0.5)
+"""Joints stamped this far in the future [ns] are none of now: clocks disagree, or one was set back."""
 
 EPOCH_NS = nanoseconds_from(1e6)
 """The core's time starts at a multiple of this [ns]: seconds since 1970 would cost a float seven digits."""
@@ -37,6 +38,7 @@ class UpdateInputs:
         self._lockstep = parameters.lockstep
         self._joint_timeout_ns = nanoseconds_from(parameters.joint_timeout_s)
         self._began = False
+        self._lacks_depth = False
         self.epoch_ns = 0
         self.updated_ns = 0
 
@@ -57,11 +59,14 @@ class UpdateInputs:
             number: Counts the calls.
             silent: Inputs that should be coming and have gone silent.
         """
+        now_ns = self._now_ns(observation, clock_ns)
         joints, fingers = self._robot_state(observation)
+        if joints is not None and joints.stamp_ns - now_ns > JOINTS_AHEAD_NS and not self._lockstep:
+            joints = None
         wanted = CoreCall(
             number,
             CallKind.UPDATE,
-            now_ns=self._now_ns(observation, clock_ns),
+            now_ns=now_ns,
             has_depth=True,
             has_camera=True,
             knows_joints=True,
@@ -69,7 +74,14 @@ class UpdateInputs:
             gripper_busy=fingers is None and gripper_busy and not self._lockstep,
             silent=tuple(str(one) for one in silent),
         )
-        return self._gather(wanted, observation, joints, fingers)
+        given, call = self._gather(wanted, observation, joints, fingers)
+        if observation is not None:
+            self._lacks_depth = given.depth_m is None
+        if self._lacks_depth and Silence.CAMERA not in given.silent:
+            # Depth images that never came, or none of the traces' stamps, are missed as those that stopped coming.
+            given = replace(given, silent=(*given.silent, Silence.CAMERA))
+            call = replace(call, silent=(*call.silent, str(Silence.CAMERA)))
+        return given, call
 
     def of_call(self, call: CoreCall, observation: Observation | None) -> tuple[FollowerInput, CoreCall]:
         """Input and record of a recorded call made again; ``observation`` holds the traces that it names."""

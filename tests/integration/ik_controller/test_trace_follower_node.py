@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from std_srvs.srv import SetBool, Trigger
 from tests.integration.ik_controller.cell import ARM, FINGERS, READY, Cell
 
@@ -97,6 +99,26 @@ def test_an_unknown_camera_frame_is_named_and_nothing_moves(cell: Cell) -> None:
     cell.tester.wait_for_health(HEALTH, Level.ERROR, "no transform from 'lost_camera' to 'fr3_link0'")
     cell.wait_for_words("HOLD: no camera pose")
     assert_nothing_moves(cell)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        ("info", "HOLD: no camera intrinsics"),
+        ("images", "HOLD: depth images have stopped coming, or none has"),
+    ],
+)
+def test_what_never_comes_is_named_though_traces_come_one_upon_the_other(
+    cell: Cell, lacking: str, words: str
+) -> None:
+    for step in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
+        request = ChangeState.Request(transition=Transition(id=step))
+        assert cell.tester.call(ChangeState, "/trace_follower/change_state", request).success
+    cell.words.clear()
+    cell.instruct("lift")
+    cell.wait_for_words(words, deadline_s=20.0, meanwhile=lambda: cell.see(without=(lacking,)))
+    assert not any("following" in message.data for message in cell.words)
+    cell.wait_for_words("FOLLOW: following", meanwhile=cell.see)
 
 
 def test_the_arm_comes_to_rest_with_a_reason_when_traces_stop(cell: Cell) -> None:

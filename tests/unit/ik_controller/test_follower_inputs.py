@@ -13,8 +13,9 @@ from ik_controller.follower import FollowerInput, Silence
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.input_errors import InputErrors
 from ik_controller.nodes.instant_inputs import InstantInputs, Observation
+from ik_controller.nodes.joint_state_buffer import CLOCK_SET_BACK_NS
 from ik_controller.nodes.recorded_calls import RecordedCalls
-from ik_controller.nodes.update_inputs import CLOCK_SET_BACK_NS, UpdateInputs
+from ik_controller.nodes.update_inputs import JOINTS_AHEAD_NS, UpdateInputs
 from ik_controller.robot_description import RobotDescription
 from ik_controller.robot_model import RobotModel
 from tracegen_model.camera import CameraIntrinsics
@@ -190,6 +191,39 @@ def test_old_joints_count_as_missing() -> None:
     assert robot.now(440, None)[0].joint_state_now is not None
     inputs, call = robot.now(441, None)
     assert inputs.joint_state_now is None and call.joints_ns is None
+
+
+def test_joints_far_ahead_of_the_time_count_as_missing() -> None:
+    robot = at_work()
+    ahead_ms = JOINTS_AHEAD_NS // MS
+    assert robot.now(140 - ahead_ms, None)[0].joint_state_now is not None
+    back = at_work()
+    inputs, call = back.now(139 - ahead_ms, None)
+    assert inputs.joint_state_now is None and call.joints_ns is None
+
+
+def test_a_missing_depth_image_is_missed_until_traces_have_theirs_and_that_is_recorded() -> None:
+    robot, again = at_work(), at_work()
+    for observation in (traces_of(120), None):
+        inputs, call = robot.now(150, observation)
+        assert inputs.silent == (Silence.CAMERA,)
+        recorded = decode_core_call(encode_core_call(call))
+        assert again.updates.of_call(recorded, observation)[0].silent == inputs.silent
+    assert "no depth image is stamped within 0.01 s" in robot.errors.current[0]
+    assert robot.now(160, traces_of(100))[0].silent == ()
+    assert robot.now(170, None)[0].silent == () and not robot.errors.current
+
+
+def test_joints_without_velocities_move_as_their_positions_tell() -> None:
+    robot = Robot()
+    for at_ms in (100, 120):
+        message = encode_joint_state(
+            ARM, np.full(7, at_ms / 1000), (), encode_header(BEGIN_NS + at_ms * MS, "")
+        )
+        assert robot.inputs.add_joint_state(message)
+    inputs, _ = robot.now(130, None)
+    assert inputs.joint_state_now is not None
+    np.testing.assert_allclose(inputs.joint_state_now[1], 1.0)
 
 
 def test_time_stands_still_where_the_clock_is_late_and_follows_one_that_was_set_back() -> None:
