@@ -85,9 +85,6 @@ class CalibrationVerdict:
     angle: float
 
 
-WRIST = np.array([[[-0.09, -0.09, -0.40], [0.09, 0.09, -0.003]]])
-"""(1, 2, 3) what lies behind the hand [m, hand frame]: flange and wrist, whose shape is not known here."""
-
 _COARSE_SHIFT = 0.012
 """Spacing of the shifts tried first [m] ..."""
 _COARSE_ANGLE = np.radians(4.0)
@@ -150,6 +147,7 @@ def check_calibration(
     camera_in_base: FloatArray,
     hand_in_base: FloatArray,
     boxes: FloatArray,
+    wrist: FloatArray,
     config: CheckConfig | None = None,
 ) -> CalibrationVerdict:
     """Compare one depth image with where the calibration puts the hand.
@@ -160,11 +158,12 @@ def check_calibration(
         camera_in_base: (4, 4) the calibration.
         hand_in_base: (4, 4) the hand when the image was taken, at rest.
         boxes: (B, 2, 3) the hand's shape [m, hand frame].
+        wrist: (W, 2, 3) what lies behind it [m, hand frame]; nothing is judged there.
         config: Settings.
     """
     settings = config or CheckConfig()
     hand_in_camera = np.linalg.inv(camera_in_base) @ hand_in_base
-    silhouette = _project(boxes, hand_in_camera, intrinsics, settings)
+    silhouette = _project(boxes, wrist, hand_in_camera, intrinsics, settings)
     if silhouette is None:
         return _undecided(
             "the hand is not in the camera's view, by this calibration: is it the right one? Move the hand"
@@ -196,7 +195,11 @@ def _undecided(reason: str) -> CalibrationVerdict:
 
 
 def _project(
-    boxes: FloatArray, hand_in_camera: FloatArray, intrinsics: CameraIntrinsics, config: CheckConfig
+    boxes: FloatArray,
+    wrist: FloatArray,
+    hand_in_camera: FloatArray,
+    intrinsics: CameraIntrinsics,
+    config: CheckConfig,
 ) -> _Silhouette | None:
     """The hand's silhouette; None where too little of it is in the image."""
     corners = np.stack(
@@ -217,14 +220,14 @@ def _project(
     rays_in_hand = intrinsics.back_project(pixels, np.ones(len(pixels))) @ hand_in_camera[:3, :3]
     origin = -hand_in_camera[:3, :3].T @ hand_in_camera[:3, 3]
     hand = depth_along(rays_in_hand, origin, boxes)
-    wrist = depth_along(rays_in_hand, origin, WRIST)
-    on_hand = hand < wrist
+    behind = depth_along(rays_in_hand, origin, wrist)
+    on_hand = hand < behind
     if on_hand.sum() < config.min_pixels:
         return None
     distance = float(np.median(hand[on_hand]))
     apart = np.linalg.norm(pixels[:, None] - pixels[on_hand][None], axis=-1)
     nearest = apart.argmin(axis=1)
-    beside = ~on_hand & ~np.isfinite(wrist) & (apart.min(axis=1) <= config.rim / distance * intrinsics.fx)
+    beside = ~on_hand & ~np.isfinite(behind) & (apart.min(axis=1) <= config.rim / distance * intrinsics.fx)
     used = on_hand | beside
     depths = np.where(on_hand, hand, hand[on_hand][nearest])
     return _Silhouette(pixels[used], depths[used], on_hand[used], pixels[on_hand].mean(axis=0), distance)

@@ -55,6 +55,7 @@ class CalibrationGate:
             camera_in_base,
             self._robot.hand_in_base(joints),
             self._robot.hand.boxes(finger_width),
+            self._robot.hand.wrist,
         )
         self._passed = self._passed + 1 if found.verdict is Verdict.ACCEPTED else 0
         self.refused = found.verdict is Verdict.REFUSED

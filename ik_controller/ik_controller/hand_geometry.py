@@ -20,12 +20,14 @@ class HandGeometry:
 
     Attributes:
         palm: (P, 2, 3) min and max corners [m].
+        wrist: (W, 2, 3) corners [m] of what lies behind the hand, flange and wrist, whose shape is not known here.
         finger: (F, 2, 3) boxes of the finger on the +y side at opening 0 [m]; the other one is its mirror.
         tcp_offset: Distance of the tool centre point along z [m].
         max_width: Largest opening between the fingertips [m].
     """
 
     palm: FloatArray
+    wrist: FloatArray
     finger: FloatArray
     tcp_offset: float
     max_width: float
@@ -41,6 +43,7 @@ class HandGeometry:
             content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
             return cls(
                 palm=_boxes(content["palm"]),
+                wrist=_boxes(content["wrist"]),
                 finger=_boxes(content["finger"]),
                 tcp_offset=float(content["tcp_offset"]),
                 max_width=float(content["max_width"]),

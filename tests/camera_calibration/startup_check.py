@@ -69,7 +69,11 @@ def verdicts(
                     nominal_camera_in_base(), case.translation, np.radians(case.rotation_deg), rng
                 )
                 started = time.process_time()
-                found[case].append(check_calibration(depth, INTRINSICS, camera_in_base, hand_in_base, boxes))
+                found[case].append(
+                    check_calibration(
+                        depth, INTRINSICS, camera_in_base, hand_in_base, boxes, robot.hand.wrist
+                    )
+                )
                 took.append(time.process_time() - started)
     finally:
         simulation.close()

@@ -79,7 +79,9 @@ class CalibrationFlag:
         def fit(start: FloatArray) -> FloatArray | None:
             return measure_bias(frame.depth_m, camera.intrinsics, camera.in_base, hand, boxes, start, config)
 
-        seen = check_calibration(frame.depth_m, camera.intrinsics, camera.in_base, hand, boxes)
+        seen = check_calibration(
+            frame.depth_m, camera.intrinsics, camera.in_base, hand, boxes, robot.hand.wrist
+        )
         if seen.agreement >= SURE_AGREEMENT:
             offset = camera.in_base[:3, :3] @ seen.offset
             refined = fit(offset)

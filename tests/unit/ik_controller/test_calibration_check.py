@@ -38,6 +38,7 @@ class Picture:
             camera_in_base,
             ROBOT.hand_in_base(self.joints),
             ROBOT.hand.boxes(self.finger_width),
+            ROBOT.hand.wrist,
         )
 
 
