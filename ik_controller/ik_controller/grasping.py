@@ -26,6 +26,10 @@ from ik_controller.gripper_signal import GripperSignal
 FloatArray = NDArray[np.float64]
 
 
+HELD_OBJECT_REACH = 0.055
+"""A point on a held object is not farther than this from the tool centre point [m]."""
+
+
 class EventKind(StrEnum):
     """What happens to the fingers."""
 
@@ -124,7 +128,7 @@ class EventConfig:
     lowest_window: float = 0.08
     end_length: float = 0.03
     left_length: float = 0.02
-    object_reach: float = 0.055
+    object_reach: float = HELD_OBJECT_REACH
 
 
 @dataclass(frozen=True)

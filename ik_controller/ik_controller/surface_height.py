@@ -21,7 +21,7 @@ FloatArray = NDArray[np.float64]
 WINDOW_SAMPLES = 70
 """Readings taken along each side of a search window, about."""
 
-HELD_OBJECT_REACH = 0.06
+HELD_OBJECT_HALF_WIDTH = 0.06
 """Half width of what a held object may cover beside the fingers [m]."""
 
 
@@ -123,7 +123,7 @@ def without_hand(
     around = keep & inside_box(local, lower - clearance, upper + clearance)
     keep[around] = distance_to_boxes(local[around], boxes) > clearance
     if held_depth is not None:
-        near = (np.abs(x) < HELD_OBJECT_REACH) & (np.abs(y) < HELD_OBJECT_REACH)
+        near = (np.abs(x) < HELD_OBJECT_HALF_WIDTH) & (np.abs(y) < HELD_OBJECT_HALF_WIDTH)
         keep &= ~(near & (z < upper[2] + held_depth))
     return points[keep]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ik_controller.camera_bias import BiasConfig, CameraBias
 from ik_controller.depth_scale import UNKNOWN_SCALE, DepthScale
 from ik_controller.follower_interface import FollowerInput
-from ik_controller.grasping import EventKind, EventSource, GraspEvent, MovingScene
+from ik_controller.grasping import HELD_OBJECT_REACH, EventKind, EventSource, GraspEvent, MovingScene
 from ik_controller.hand_motion import HandMotion, HandMotionConfig, estimate_hand_motion
 from ik_controller.hand_orientation import OrientationFreedom
 from ik_controller.hand_points import HandPoints, read_hand_points
@@ -32,9 +32,6 @@ LOWEST_OBJECT_POINT = 0.006
 
 HIGHEST_OBJECT_POINT = 0.10
 """Points higher than this over the table lie on the robot [m]."""
-
-HELD_OBJECT_REACH = 0.055
-"""A point on a held object is not this much higher than the tool centre point [m]."""
 
 OBJECT_PASSING_DISTANCE = 0.06
 """The hand passes an object that it grasps within this distance [m]."""
@@ -103,7 +100,7 @@ class TraceReader:
         return self._bias.estimate_in_base
 
     def read(self, inputs: FollowerInput, finger_width: float, holding: bool) -> TraceReading:
-        """Understand ``inputs``, which must have passed ``safety.trace_problem``."""
+        """Understand ``inputs``, which must have passed ``safety.trace_input_gate``."""
         assert (
             inputs.traces is not None
             and inputs.camera_in_base is not None
