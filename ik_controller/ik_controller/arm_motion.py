@@ -167,7 +167,7 @@ class ArmMotion:
             self._ik,
             self._table_z,
         )
-        scale = scale_along(solved, self._guard)
+        scale = scale_along(solved, self._guard, self._ik.margins)
         reached, end = end_of_path(solved, scale)
         if reached < 2:
             end = end or Shut(Gate.OUT_OF_REACH, "the path has no length")

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ik_controller.arm_motion import ArmMotion
+from ik_controller.blocked_arm import BlockedArm
 from ik_controller.decision import Decision, Move, reading_health, report_health, rest_at
 from ik_controller.follower_config import FollowerConfig
 from ik_controller.follower_interface import (
@@ -24,7 +25,7 @@ from ik_controller.follower_interface import (
     GripperCommand,
     Silence,
 )
-from ik_controller.gates import Gate, Shut
+from ik_controller.gates import FAULT_GATES, Gate, Shut
 from ik_controller.grasp_cycle import GraspCycle
 from ik_controller.grasping import EventKind, EventSource, MotionEvents
 from ik_controller.gripper import Gripper
@@ -103,8 +104,7 @@ class TraceFollower:
         self._last_trace_s: float | None = None
         self._trace_shut: Shut | None = None
         self._ignored_traces = 0
-        self._blocked_count = 0
-        self._blocked_s = float("-inf")
+        self._blocked = BlockedArm(config.safety)
         self._restart_task()
 
     def _restart_task(self) -> None:
@@ -112,6 +112,11 @@ class TraceFollower:
         self._progress = TaskProgress(self.config.progress)
 
     # --- commands from outside --------------------------------------------------------------------------------
+
+    @property
+    def fault(self) -> Shut | None:
+        """What a person has to look at; None where nothing is."""
+        return self._permit.fault
 
     def begin(self) -> None:
         """A run begins: enabled, at full speed, without a fault or a task. What the arm was told last stays known."""
@@ -128,7 +133,7 @@ class TraceFollower:
 
     def recover(self) -> bool:
         """A person has looked at what led to a fault, and the arm may go on; False where there was no fault."""
-        self._blocked_count = 0
+        self._blocked.forget()
         return self._permit.recover()
 
     def set_task(self, instruction: str) -> None:
@@ -147,7 +152,7 @@ class TraceFollower:
         if not np.isfinite(now_s):
             known = replace(inputs, now_s=self._last_now_s)
             shut = Shut(Gate.CLOCK_INVALID, f"the time given is {now_s}")
-            return self._carry_out(rest_at(shut), known, self._start_s(known))
+            return self._carry_out(rest_at(self._permit.shut or shut), known, self._start_s(known))
         if now_s < self._last_now_s - CLOCK_JITTER_S:
             # The clock was set back: a simulation was reset, and the last command with it.
             self._forget()
@@ -155,7 +160,10 @@ class TraceFollower:
         self._last_now_s = now_s
         start_s = self._start_s(inputs)
         try:
-            return self._carry_out(self._decide(inputs, start_s), inputs, start_s)
+            decision = self._decide(inputs, start_s)
+            if decision.gate in FAULT_GATES:
+                self._permit.note_fault(Shut(decision.gate, decision.reason))
+            return self._carry_out(decision, inputs, start_s)
         except Exception as error:
             defect = Shut(Gate.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
             fault = rest_at(self._permit.note_fault(defect))
@@ -174,6 +182,7 @@ class TraceFollower:
 
     def _decide(self, inputs: FollowerInput, start_s: float) -> Decision:
         config = self.config
+        self._blocked.note_update(inputs.now_s)
         shut = joint_state_gate(inputs, self.robot.joint_count)
         if shut is not None:
             return rest_at(self._permit.shut or shut)
@@ -185,14 +194,16 @@ class TraceFollower:
         shut = joint_range_gate(position, velocity, limits, config.safety)
         if shut is not None:
             return rest_at(self._permit.shut or shut)
+        blocked: Shut | None = None
         told_to_move = self._arm.is_known and inputs.now_s < self._arm.commanded.end_s
         if self._arm.anchor(limits.clip(position), velocity, inputs.now_s, start_s, config.reanchor_error):
             self._cycle.abandon()
             if told_to_move:
-                self._note_blocked(inputs.now_s)
+                blocked = self._blocked.note_found(position, inputs.now_s)
         commanded = self._arm.commanded.state_at(inputs.now_s).position
         shut = (
             self._permit.shut
+            or blocked
             or silence_gate(inputs, Silence.CLOCK)
             or tracking_gate(position, commanded, self.robot.joint_names, config.safety)
         )
@@ -225,16 +236,6 @@ class TraceFollower:
             return False
         self._last_trace_s = stamp_s
         return True
-
-    def _note_blocked(self, now_s: float) -> None:
-        """The arm stands where it was told to move on: now and then that is a hand guiding it, not in a row."""
-        safety = self.config.safety
-        in_a_row = now_s - self._blocked_s <= safety.blocked_within_s
-        self._blocked_count = self._blocked_count + 1 if in_a_row else 1
-        self._blocked_s = now_s
-        if safety.robot_obeys and self._blocked_count > safety.max_blocked:
-            reason = f"the arm was held off its way {self._blocked_count} times in a row"
-            self._permit.note_fault(Shut(Gate.BLOCKED, reason))
 
     # --- following --------------------------------------------------------------------------------------------
 

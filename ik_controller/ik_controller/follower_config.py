@@ -53,6 +53,9 @@ class FollowerConfig:
         permit: How motion begins again after a stop.
         guard: Where the arm slows down and its path ends: singularities, collisions.
         ik: Inverse kinematics.
+
+    Raises:
+        ValueError: Distances at which the arm slows down and those that it keeps do not go together.
     """
 
     command_lead_s: float = 0.03
@@ -87,3 +90,7 @@ class FollowerConfig:
         """Height of the table [m, base frame], where no image shows it."""
         given = self.workspace.table_height
         return self.workspace.lower[2] - self.surfaces.min_table_clearance if given is None else given
+
+    def __post_init__(self) -> None:
+        if self.ik.margins is not None:
+            self.guard.check_margins(self.ik.margins)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ik_controller.collision_model import CollisionMargins
 from ik_controller.gates import Gate, Shut
 from ik_controller.inverse_kinematics import SolvedPath
 
@@ -33,34 +34,56 @@ class PathGuardConfig:
     Attributes:
         slow_condition: From this condition number of the Jacobian on the hand slows down ...
         end_condition: ... and it goes no further than this one.
-        slow_self_m: The hand slows down where parts of the arm come nearer to each other than this [m] ...
-        end_self_m: ... down to this distance, which inverse kinematics keeps [m].
-        slow_scene_m: The hand slows down where the arm, but for its fingers, comes nearer to the table than this
-            [m] ...
-        end_scene_m: ... down to this distance, which inverse kinematics keeps [m].
+        slow_self_m: The hand slows down where parts of the arm come nearer to each other than this, down to the
+            margin that inverse kinematics keeps [m].
+        slow_scene_m: The hand slows down where the arm, but for its fingers, comes nearer to the table than this,
+            down to the margin that inverse kinematics keeps [m].
         least_scale: Share of the speed that is left just before the end.
+
+    Raises:
+        ValueError: The hand would slow down beyond the end, or to more than its speed.
     """
 
     slow_condition: float = 17.0
     end_condition: float = 30.0
     slow_self_m: float = 0.03
-    end_self_m: float = 0.01
     slow_scene_m: float = 0.04
-    end_scene_m: float = 0.02
     least_scale: float = 0.15
 
+    def __post_init__(self) -> None:
+        if not (self.slow_condition < self.end_condition and 0.0 < self.least_scale <= 1.0):
+            raise ValueError(f"expected slow_condition < end_condition and least_scale in (0, 1], got {self}")
 
-def scale_along(solved: SolvedPath, config: PathGuardConfig) -> FloatArray:
-    """(K,) share of the speed that may be used at each waypoint of ``solved``, 0 where the path ends before it."""
+    def check_margins(self, margins: CollisionMargins) -> None:
+        """Whether the hand slows down before the distances at which its path ends.
+
+        Raises:
+            ValueError: It does not.
+        """
+        for name, slow, end in (
+            ("self_m", self.slow_self_m, margins.self_m),
+            ("scene_m", self.slow_scene_m, margins.scene_m),
+        ):
+            if end >= slow:
+                raise ValueError(f"the margin {name} = {end:g} m must be less than slow_{name} = {slow:g} m")
+
+
+def scale_along(solved: SolvedPath, config: PathGuardConfig, margins: CollisionMargins | None) -> FloatArray:
+    """(K,) share of the speed that may be used at each waypoint of ``solved``, 0 where the path ends before it.
+
+    ``margins`` are those that ``solved`` keeps; None where it keeps none.
+    """
     if not len(solved.joints):
         return np.zeros(0)
     conditions = np.where(np.isfinite(solved.conditions), solved.conditions, np.inf)
     scale = _falling(conditions, config.slow_condition, config.end_condition, config.least_scale)
     scale[conditions >= config.end_condition] = 0.0
     scale[conditions <= conditions[0] + TOLERANCE] = 1.0
+    if margins is None:
+        return scale
     for distances, far, end in (
-        ([clearance.self_m for clearance in solved.clearances], config.slow_self_m, config.end_self_m),
-        ([clearance.scene_m for clearance in solved.clearances], config.slow_scene_m, config.end_scene_m),
+        ([clearance.self_m for clearance in solved.clearances], config.slow_self_m, margins.self_m),
+        ([clearance.scene_m for clearance in solved.clearances], config.slow_scene_m, margins.scene_m),
     ):
         if distances:
             nearness = -np.array(distances)

@@ -28,9 +28,11 @@ class SafetyConfig:
         max_stamp_ahead_s: A stamp this far in the future means clocks that disagree [s].
         min_valid_share: Share of trace points that must be valid.
         max_tracking_error: A joint further than this from its command means contact or a fault [rad].
-        max_blocked: So many times in a row the arm may be found held off its way, and is taken up where it stands;
-            one more is a fault.
-        blocked_within_s: ... in a row: each within this time of the one before [s].
+        max_blocked: So many times in a row the arm may be found held at the same place, and is taken up where it
+            stands; one more is a fault.
+        blocked_within_s: ... in a row: each within this time of the one before [s] ...
+        blocked_moved: ... with every joint within this of where it stood at the first [rad] ...
+        blocked_gap_s: ... and no two updates farther apart than this, as on a machine whose commands come late [s].
         joint_range_margin: A joint may be found this far beyond its position limits [rad], as one that lags or is
             pressed; less than a controller lets a trajectory begin beside the arm.
         overspeed: A joint may be measured at this many times its velocity limit.
@@ -51,6 +53,8 @@ class SafetyConfig:
     max_tracking_error: float = 0.35
     max_blocked: int = 3
     blocked_within_s: float = 10.0
+    blocked_moved: float = 0.01
+    blocked_gap_s: float = 0.3
     joint_range_margin: float = 0.01
     overspeed: float = 1.5
     max_outside: float = 0.25
@@ -94,8 +98,11 @@ def joint_state_gate(inputs: FollowerInput, joint_count: int) -> Shut | None:
     if position.shape != (joint_count,) or velocity.shape != (joint_count,):
         found = f"{position.size} positions and {velocity.size} velocities"
         return Shut(Gate.JOINTS_INVALID, f"joint state has {found}, expected {joint_count} each")
-    if not (np.isfinite(position).all() and np.isfinite(velocity).all()):
+    if not np.isfinite(position).all():
         return Shut(Gate.JOINTS_INVALID, "joint state holds NaN or infinite values")
+    if not np.isfinite(velocity).all():
+        reason = "joint velocities are unknown: publish them in the joint states, or joint states more often"
+        return Shut(Gate.JOINTS_INVALID, reason)
     return None
 
 

@@ -1,7 +1,8 @@
 """Shuts every gate while the arm moves, and tells how it comes to rest: ``python -m tests.motion_layer.stops``.
 
 The motion core follows traces of a hand that goes sideways at full speed; every millisecond of what the arm is told
-is recorded. Then one thing goes wrong. Told are the gate that shuts, how long that took, how long the arm then needed
+is recorded. Then one thing goes wrong, and stays so for a while: nothing may begin to move, whatever people say, until
+they say what this gate waits for. Told are the gate that shuts, how long that took, how long the arm then needed
 to stand, how far the hand went in that time, and whether a limit was broken, by a checker that shares no code with the
 planner. No ROS: what the node adds are the times after which an input counts as silent.
 """
@@ -56,6 +57,12 @@ GIVE_UP_S = 15.0
 
 STANDING = 1e-6
 """A command that changes by less than this within a tick stands still [rad]."""
+
+LASTING_TICKS = 20
+"""So many updates a gate is looked at after the arm stands."""
+
+DRIFT = 1e-3
+"""An arm that stands is told nothing that is farther than this from where it stands [rad]."""
 
 GOAL = np.array([0.50, 0.36, 0.24])
 """Where the hand is on its way to [m]."""
@@ -177,6 +184,7 @@ class Stop:
         start: (3,) where the hand is at first [m].
         moving: The arm moves when it happens; False where the cause can only be there from the beginning.
         state: What the follower's state is then.
+        end: What takes the cause away, where sound inputs do not.
     """
 
     name: str
@@ -186,6 +194,7 @@ class Stop:
     start: tuple[float, float, float] = (0.45, -0.10, 0.22)
     moving: bool = True
     state: FollowerState = FollowerState.HOLD
+    end: Callable[[MovingArm], None] = lambda arm: None
 
 
 @dataclass(frozen=True)
@@ -202,6 +211,8 @@ class StopReport:
         speed: Of the hand at the decision [m/s].
         refused: Commands that the arm refused.
         breaches: Limits broken.
+        lasting: What moved, or was said, while the gate should have kept the arm where it is; empty = nothing.
+        goes_on: Enabled, recovered and without the cause, the arm moves again.
     """
 
     name: str
@@ -214,6 +225,8 @@ class StopReport:
     speed: float
     refused: int
     breaches: list[Breach]
+    lasting: str
+    goes_on: bool
 
 
 class NoStopError(AssertionError):
@@ -247,6 +260,12 @@ def run_stop(stop: Stop, bounds: Bounds) -> StopReport:
     way = [
         ROBOT.tcp_in_base(joints)[:3, 3] for joints in (after[0], after[min(1, len(after) - 1)], after[-1])
     ]
+    refused = arm.refused
+    lasting = _what_does_not_last(arm, stop)
+    breaches = judge(
+        np.array(arm.commands), bounds, ends_at_rest=stop.gate is not Gate.GRIPPER_SILENT
+    ).breaches
+    goes_on = _goes_on(arm, stop)
     moving = np.flatnonzero(np.abs(np.diff(after, axis=0)).max(axis=1) > STANDING * PERIOD_S)
     return StopReport(
         stop.name,
@@ -257,9 +276,41 @@ def run_stop(stop: Stop, bounds: Bounds) -> StopReport:
         float(moving[-1] + 1) * PERIOD_S if len(moving) else 0.0,
         float(np.linalg.norm(way[2] - way[0])),
         float(np.linalg.norm(way[1] - way[0])) / PERIOD_S,
-        arm.refused,
-        judge(commands, bounds, ends_at_rest=True).breaches,
+        refused,
+        breaches,
+        lasting,
+        goes_on,
     )
+
+
+def _what_does_not_last(arm: MovingArm, stop: Stop) -> str:
+    """What an arm that stands does, or says, while the cause of ``stop`` lasts; empty where it stays as it is."""
+    stood = arm.commands[-1]
+    for tick in range(LASTING_TICKS):
+        if stop.state is FollowerState.FAULT and tick == LASTING_TICKS // 2:
+            arm.follower.enable(True)
+            arm.follower.set_task("something else")
+        arm.tick()
+        moved = float(np.abs(np.array(arm.commands[-round(TICK_S / PERIOD_S) :]) - stood).max())
+        if moved > DRIFT:
+            return f"update {tick}: moved by {moved:.4f} rad under {arm.output.words}"
+        if stop.state is not FollowerState.HOLD and arm.output.gate is not stop.gate:
+            return f"update {tick}: {arm.output.words}"
+    return ""
+
+
+def _goes_on(arm: MovingArm, stop: Stop) -> bool:
+    """The arm moves again once the cause is gone and people have said what they are waited for to say."""
+    arm.change, arm.path, arm.grasp_step = None, None, None
+    arm.held, arm.obeys_gripper = False, True
+    stop.end(arm)
+    if stop.state is FollowerState.STOP:
+        arm.follower.enable(True)
+    if stop.state is FollowerState.FAULT and not arm.follower.recover():
+        return False
+    arm.tick()
+    stood = arm.commands[-1]
+    return arm.run(lambda: bool(np.abs(arm.commands[-1] - stood).max() > 10.0 * DRIFT), GIVE_UP_S)
 
 
 def _inputs(**changes: object) -> Callable[[MovingArm], None]:
@@ -325,7 +376,6 @@ def _leap(points: FloatArray) -> None:
 
 
 def _lose_most(points: FloatArray) -> None:
-    points[:, ::10] *= 1.0
     points[:, np.arange(points.shape[1]) % 10 != 0] = np.nan
 
 
@@ -348,6 +398,11 @@ def _hold_arm(arm: MovingArm) -> None:
     arm.velocity = np.zeros(7)
 
 
+def _let_go(arm: MovingArm) -> None:
+    """Whoever recovers the arm's controller has it stand where the arm is."""
+    arm.executor.reset(arm.now_s, arm.scene.joints)
+
+
 def _grasp(arm: MovingArm, obeys: bool = False) -> None:
     """The hand goes down on the block; its fingers do not move."""
     arm.obeys_gripper = obeys
@@ -366,6 +421,10 @@ def _break_core(arm: MovingArm) -> None:
         raise ZeroDivisionError("as a defect would")
 
     arm.follower._reader.read = broken  # type: ignore[method-assign, assignment]
+
+
+def _mend_core(arm: MovingArm) -> None:
+    del arm.follower._reader.read  # type: ignore[method-assign]
 
 
 _WIDE = replace(FollowerConfig(), workspace=Workspace(lower=(-0.3, -0.6, 0.012), upper=(1.2, 0.6, 1.0)))
@@ -453,7 +512,11 @@ STOPS = (
         "the traces lead the arm to itself",
         Gate.SELF_COLLISION,
         _goes(_line((0.15, 0.0, 0.35))),
-        replace(_WIDE, ik=IkConfig(margins=CollisionMargins(self_m=0.10))),
+        replace(
+            _WIDE,
+            ik=IkConfig(margins=CollisionMargins(self_m=0.10)),
+            guard=PathGuardConfig(slow_self_m=0.12),
+        ),
         start=(0.36, 0.0, 0.30),
     ),
     Stop(
@@ -464,8 +527,8 @@ STOPS = (
     ),
     Stop("the fingers' opening stops coming", Gate.GRIPPER_SILENT, _silent_fingers, moving=False),
     Stop("the fingers do not move", Gate.GRIPPER_STUCK, _grasp, moving=False, state=FollowerState.FAULT),
-    Stop("the arm is held", Gate.BLOCKED, _hold_arm, state=FollowerState.FAULT),
-    Stop("a defect of the core", Gate.INTERNAL_ERROR, _break_core, state=FollowerState.FAULT),
+    Stop("the arm is held", Gate.BLOCKED, _hold_arm, state=FollowerState.FAULT, end=_let_go),
+    Stop("a defect of the core", Gate.INTERNAL_ERROR, _break_core, state=FollowerState.FAULT, end=_mend_core),
     Stop("disabled", Gate.DISABLED, lambda arm: arm.follower.enable(False), state=FollowerState.STOP),
     Stop("stopped", Gate.STOPPED, lambda arm: arm.follower.stop("stop service"), state=FollowerState.STOP),
 )

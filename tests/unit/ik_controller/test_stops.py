@@ -21,6 +21,11 @@ def test_what_goes_wrong_is_named_and_the_arm_stands_soon_and_smoothly(stop: Sto
     assert report.reason
     assert report.standstill_s <= STANDS_WITHIN_S
     assert report.breaches == []
+    # Fingers that are silent matter while they are waited for; the approach is taken up again by fresh traces.
+    if stop.gate is not Gate.GRIPPER_SILENT:
+        assert report.lasting == "", "it stays where it is, whatever is said, until what the gate waits for"
+    if stop.state is not FollowerState.HOLD:
+        assert report.goes_on
     assert report.refused == 0 or stop.gate in (Gate.BLOCKED, Gate.CLOCK_INVALID), (
         "an arm that is held is not where it is told to be; without a clock, commands come late"
     )
