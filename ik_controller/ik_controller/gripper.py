@@ -18,6 +18,7 @@ class GripperConfig:
         open_width: Opening for an approach [m].
         grip_effort: Force of a grasp [N].
         empty_width: Closed fingers nearer than this have nothing between them [m].
+        closing_share: Fingers nearer than this share of ``open_width`` are not open.
         settled_change: The fingers stand still when they move less than this between two looks [m] ...
         settle_time_s: ... over at least this time [s].
         least_time_s: A command takes at least this long to show [s].
@@ -28,6 +29,7 @@ class GripperConfig:
     open_width: float = 0.08
     grip_effort: float = 30.0
     empty_width: float = 0.012
+    closing_share: float = 0.9
     settled_change: float = 0.0006
     settle_time_s: float = 0.12
     least_time_s: float = 0.25
@@ -50,11 +52,14 @@ class Gripper:
         self._commanded_at_s = float("-inf")
         self._width_at_command: float | None = None
         self._known = False
+        self._before = self._belief
 
     @property
     def holding(self) -> bool:
-        """Something is between the closed fingers."""
-        return self.closed and self._width is not None and self._width > self._config.empty_width
+        """Something is between the closed fingers: they came nearer to each other, and not all the way."""
+        if not self.closed or self._width is None or self._width <= self._config.empty_width:
+            return False
+        return self._is_short_of_open or self._has_closed_by > self._config.settled_change
 
     @property
     def width(self) -> float:
@@ -71,7 +76,7 @@ class Gripper:
         if not self._known:
             # Fingers found neither open nor shut hold something, as after a restart in the middle of a task.
             self._known = True
-            self.closed = width < 0.9 * self._config.open_width
+            self.closed = self._is_short_of_open
 
     def close(self, now_s: float) -> GripperCommand:
         """Command a grasp."""
@@ -80,6 +85,10 @@ class Gripper:
     def open(self, now_s: float) -> GripperCommand:
         """Command the fingers open."""
         return self._command(now_s, closed=False)
+
+    def undo(self) -> None:
+        """The last command did not reach the fingers: they are as they were before."""
+        self.closed, self._commanded_at_s, self._width_at_command = self._before
 
     def settled(self, now_s: float, busy: bool) -> bool:
         """The last command has had its effect: fingers that report their opening have begun to move, and stopped."""
@@ -95,6 +104,24 @@ class Gripper:
         return elapsed >= self._config.timeout_s and not self._begun
 
     @property
+    def _belief(self) -> tuple[bool, float, float | None]:
+        """What a command changes."""
+        return self.closed, self._commanded_at_s, self._width_at_command
+
+    @property
+    def _is_short_of_open(self) -> bool:
+        """The fingers are reported clearly nearer to each other than open ones."""
+        config = self._config
+        return self._width is not None and self._width < config.closing_share * config.open_width
+
+    @property
+    def _has_closed_by(self) -> float:
+        """How much nearer the fingers are than at the last command [m]; 0 where that is not known."""
+        if self._width is None or self._width_at_command is None:
+            return 0.0
+        return self._width_at_command - self._width
+
+    @property
     def _begun(self) -> bool:
         """The fingers have moved since the last command, or were where it sent them."""
         if self._width is None or self._width_at_command is None:
@@ -108,6 +135,7 @@ class Gripper:
         return 0.0 if self.closed else self._config.open_width
 
     def _command(self, now_s: float, closed: bool) -> GripperCommand:
+        self._before = self._belief
         self.closed = closed
         self._known = True
         self._commanded_at_s = self._still_since_s = now_s

@@ -17,6 +17,9 @@ from tracegen_ros.messages.core_calls import CallKind, CoreCall
 JOINTS_AHEAD_NS = nanoseconds_from(0.5)
 """Joints stamped this far in the future [ns] are none of now: clocks disagree, or one was set back."""
 
+CLOCK_LATE_NS = nanoseconds_from(0.25)
+"""Simulated time comes as messages; an image may be here this much before the message of its time [ns]."""
+
 EPOCH_NS = nanoseconds_from(1e6)
 """The core's time starts at a multiple of this [ns]: seconds since 1970 would cost a float seven digits."""
 
@@ -135,15 +138,16 @@ class UpdateInputs:
     def _now_ns(self, observation: Observation | None, clock_ns: int) -> int:
         """The node's time, but neither before the stamp of ``observation`` nor before the last update.
 
-        Simulated time comes as messages, and those may come after the image that they belong to. In lockstep the
-        observation's stamp is the time: what is decided then depends on stamps alone.
+        Simulated time comes as messages, and those may come a little after the image that they belong to; a stamp
+        farther ahead does not push the time. In lockstep the observation's stamp is the time: what is decided then
+        depends on stamps alone. A clock at zero has not begun, and says nothing.
         """
         if observation is None:
             now_ns = clock_ns
-        elif self._lockstep:
+        elif self._lockstep or clock_ns == 0:
             now_ns = observation.stamp_ns
         else:
-            now_ns = max(clock_ns, observation.stamp_ns)
+            now_ns = max(clock_ns, min(observation.stamp_ns, clock_ns + CLOCK_LATE_NS))
         return self.updated_ns if 0 < self.updated_ns - now_ns < CLOCK_SET_BACK_NS else now_ns
 
     def _robot_state(self, observation: Observation | None) -> tuple[JointSample | None, JointSample | None]:

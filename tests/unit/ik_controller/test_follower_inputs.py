@@ -327,3 +327,21 @@ def test_the_opening_of_another_robot_s_fingers_is_read_by_its_description() -> 
     assert fingers.from_middle(np.array([0.4])) == pytest.approx((0.02125, 0.02125))
     assert ROBOT.fingers.positions(0.08).tolist() == [0.04, 0.04]
     assert ROBOT.fingers.from_middle(np.array([0.01, 0.03])) == (0.01, 0.03)
+
+
+@pytest.mark.parametrize(("stamp_ms", "time_ms"), [(90, 100), (180, 180), (30_000, 350)])
+def test_a_stamp_a_little_ahead_is_the_time_and_one_far_ahead_does_not_push_it(
+    stamp_ms: int, time_ms: int
+) -> None:
+    robot = at_work()
+    given, call = robot.now(100, traces_of(stamp_ms))
+    assert call.now_ns == BEGIN_NS + time_ms * MS
+    assert given.trace_stamp_s is not None
+    assert given.trace_stamp_s - given.now_s == pytest.approx((stamp_ms - time_ms) / 1000, abs=1e-6)
+    assert at_work(lockstep=True).now(100, traces_of(stamp_ms))[1].now_ns == BEGIN_NS + stamp_ms * MS
+
+
+def test_a_clock_that_has_not_begun_leaves_the_time_to_the_stamps() -> None:
+    robot = at_work()
+    _, call = robot.updates.of_now(traces_of(100), 0, gripper_busy=False, number=0)
+    assert call.now_ns == BEGIN_NS + 100 * MS

@@ -54,3 +54,39 @@ def test_without_reports_the_order_itself_says_when_it_is_done() -> None:
     gripper.close(0.0)
     assert not gripper.settled(1.0, busy=True)
     assert gripper.settled(1.0, busy=False)
+
+
+@pytest.mark.parametrize("reported_before", [True, False])
+def test_fingers_that_did_not_close_hold_nothing(reported_before: bool) -> None:
+    gripper = open_gripper() if reported_before else Gripper(CONFIG)
+    gripper.close(0.0)
+    watch(gripper, {0.0: CONFIG.open_width})
+    assert gripper.closed
+    assert not gripper.holding
+
+
+def test_a_thing_as_wide_as_the_fingers_open_is_held() -> None:
+    gripper = open_gripper()
+    gripper.close(0.0)
+    watch(gripper, {0.0: CONFIG.open_width, 0.1: CONFIG.open_width - 0.002})
+    assert gripper.holding
+
+
+def test_fingers_found_neither_open_nor_shut_hold_something() -> None:
+    gripper = Gripper(CONFIG)
+    gripper.observe(0.0, BLOCK)
+    assert gripper.holding
+
+
+@pytest.mark.parametrize("width", [CONFIG.open_width, BLOCK])
+def test_a_command_that_was_refused_changes_nothing(width: float) -> None:
+    gripper = Gripper(CONFIG)
+    gripper.observe(0.0, width)
+    held = gripper.holding
+    if held:
+        gripper.open(1.0)
+    else:
+        gripper.close(1.0)
+    gripper.undo()
+    assert gripper.holding is gripper.closed is held
+    assert not gripper.is_stuck(10.0)
