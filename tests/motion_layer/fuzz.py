@@ -14,6 +14,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -186,6 +187,8 @@ def main() -> int:
     parser.add_argument("--episode", type=int, help="this one only")
     parser.add_argument("--output", type=Path, help="folder for fuzz.json")
     arguments = parser.parse_args()
+    # A shell that puts it into the background has it ignore interrupts; figures so far are wanted then too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     started_s = time.monotonic()
     if arguments.episode is not None:
         total = run_episode(arguments.seed, arguments.episode)
