@@ -10,6 +10,7 @@ import pytest
 from tf2_ros import Buffer
 
 from ik_controller.follower import FollowerInput, Silence
+from ik_controller.gates import Gate
 from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.input_errors import InputErrors
 from ik_controller.nodes.instant_inputs import InstantInputs, Observation
@@ -18,6 +19,7 @@ from ik_controller.nodes.recorded_calls import RecordedCalls
 from ik_controller.nodes.update_inputs import JOINTS_AHEAD_NS, UpdateInputs
 from ik_controller.robot_description import RobotDescription
 from ik_controller.robot_model import RobotModel
+from ik_controller.safety import joint_state_gate
 from tracegen_model.camera import CameraIntrinsics
 from tracegen_model.trace_grid import TraceGrid
 from tracegen_ros.messages import (
@@ -224,6 +226,13 @@ def test_joints_without_velocities_move_as_their_positions_tell() -> None:
     inputs, _ = robot.now(130, None)
     assert inputs.joint_state_now is not None
     np.testing.assert_allclose(inputs.joint_state_now[1], 1.0)
+
+
+def test_joint_velocities_that_nothing_tells_shut_a_gate_that_says_what_to_publish() -> None:
+    robot = Robot()
+    robot.inputs.add_joint_state(encode_joint_state(ARM, np.zeros(7), (), encode_header(BEGIN_NS, "")))
+    shut = joint_state_gate(robot.now(10, None)[0], len(ARM))
+    assert shut is not None and shut.gate is Gate.JOINTS_INVALID and "publish them" in shut.reason
 
 
 def test_time_stands_still_where_the_clock_is_late_and_follows_one_that_was_set_back() -> None:
