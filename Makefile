@@ -14,6 +14,7 @@ export UV_SYSTEM_CERTS ?= true
 export UV_NATIVE_TLS ?= true
 endif
 EPISODES ?= 50
+GRIDS ?= 10000
 BAG ?= outputs/demo/bag
 ARGS ?=
 CMD ?=
@@ -56,12 +57,19 @@ shell: setup ## Open a shell in which `ros2 ...` works; CMD='ros2 topic list' ru
 	@scripts/shell.sh $(if $(CMD),'$(subst ','\'',$(value CMD))')
 
 ##@ Measure it
-.PHONY: benchmark bench benchmark-network train-demo
+.PHONY: benchmark bench bench-motion fuzz benchmark-network train-demo
 benchmark: setup ## Closed-loop success over unseen scenes: EPISODES=50 ARGS=...
 	scripts/with_own_domain.sh python -m tests.closed_loop.benchmark --episodes $(EPISODES) $(ARGS)
 
 bench: setup-dev ## Speed of every engine that this machine has, beside a plain construction: ARGS=...
 	scripts/with_own_domain.sh python -m tests.inference_speed.benchmark $(ARGS)
+
+bench-motion: setup-dev ## The motion layer: inverse kinematics, decisions, replans, rests, stops, tracking (half an hour)
+	$(RUN) for part in ik_speed path_speed continuity chunk_rests stops tracking; do \
+	  OMP_NUM_THREADS=1 python -m tests.motion_layer.$$part; done
+
+fuzz: setup-dev ## Random traces at random times through the motion layer; any limit broken is named: GRIDS=10000 ARGS=...
+	$(RUN) python -m tests.motion_layer.fuzz --grids $(GRIDS) $(ARGS)
 
 benchmark-network: setup-dev ## Speed of the full-size network beside a plain construction in diffusers: ARGS=...
 	$(RUN) python -m tests.network_speed.benchmark $(ARGS)
