@@ -7,6 +7,7 @@ from collections.abc import Callable
 from std_msgs.msg import String
 
 from ik_controller.follower import FollowerInput, FollowerOutput, TraceFollower
+from ik_controller.gates import Shut
 from tracegen_ros.messages.core_calls import CallKind, CoreCall, encode_core_call
 
 
@@ -25,6 +26,11 @@ class CoreCaller:
         self._core = core
         self._publish = publish
         self.number = 0
+
+    @property
+    def fault(self) -> Shut | None:
+        """What a person has to look at; None where nothing is."""
+        return self._core.fault
 
     def begin(self) -> None:
         """A run begins; the next call is number 0."""

@@ -84,6 +84,7 @@ class InstantInputs:
         self._errors = errors
         self._depths: OrderedDict[int, Image] = OrderedDict()
         self._camera_in_base: dict[str, NDArray[np.float64]] = {}
+        self._camera_frames: set[str] = set()
         self.camera_is_fixed: bool | None = None
         self.intrinsics: CameraIntrinsics | None = None
         self.joints = JointStateBuffer(nanoseconds_from(parameters.joint_gap_s))
@@ -193,6 +194,7 @@ class InstantInputs:
                         "camera pose", f"no transform from {frame_id!r} to {self._base_frame!r}: {error}"
                     )
                 return None
+            self._camera_frames.add(frame_id)
             if self.camera_is_fixed:
                 self._camera_in_base[frame_id] = camera_in_base
         self._errors.note("camera pose", "")
@@ -201,6 +203,11 @@ class InstantInputs:
     def opening_m(self, fingers: JointSample | None) -> float | None:
         """Opening between the fingertips [m], None where the fingers have not reported."""
         return None if fingers is None else self._finger_joints.opening(fingers.positions)
+
+    @property
+    def camera_frames(self) -> list[tuple[str, str]]:
+        """Base and camera frames between which a pose has been found."""
+        return [(self._base_frame, frame_id) for frame_id in sorted(self._camera_frames)]
 
     def forget_camera_pose(self) -> None:
         """It is looked up again."""

@@ -133,6 +133,7 @@ class TraceFollowerNode(ManagedNode):
         self._processed_ns: int | None = None
         self._task = ""
         self._decisions.forget()
+        fault = self._core.fault
         self._core.begin()
         self._subscriptions_in_use = [
             self.create_subscription(PointCloud2, parameters.traces_topic, self._on_traces, LATEST),
@@ -145,8 +146,11 @@ class TraceFollowerNode(ManagedNode):
             self._subscriptions_in_use.append(
                 self.create_subscription(String, parameters.calls_topic, self._on_recorded_call, LOGGED)
             )
-        self._enabled = parameters.enabled
+        self._enabled = parameters.enabled and fault is None
         self._core.enable(parameters.enabled)
+        if fault is not None:
+            # A stop is what a record of this run can tell; it waits for a person, too.
+            self._core.stop(f"fault before this activation: {fault.reason}")
         self._active = True
         self._show_state(f"{FollowerState.IDLE}: waiting for an instruction")
         return super().on_activate(state)
@@ -158,6 +162,7 @@ class TraceFollowerNode(ManagedNode):
         self._active = False
         for subscription in self._subscriptions_in_use:
             self.destroy_subscription(subscription)
+        self._watchdogs.close()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -241,10 +246,13 @@ class TraceFollowerNode(ManagedNode):
         return response
 
     def _on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._core.recover()
+        alone = self._active and self._watchdogs.go_without_transforms()
+        response.success = self._core.recover() or alone
         self._tick()
         response.message = (
-            "the fault is forgotten: the arm may go on" if response.success else "nothing to recover from"
+            "what was wrong is forgotten: the arm may go on"
+            if response.success
+            else "nothing to recover from"
         )
         self.get_logger().warning(f"recovery by service: {response.message}")
         return response

@@ -11,7 +11,7 @@ from ik_controller.nodes.follower_parameters import FollowerParameters
 from ik_controller.nodes.input_errors import InputErrors
 from ik_controller.nodes.input_watch import InputWatch
 from ik_controller.nodes.instant_inputs import InstantInputs
-from ik_controller.nodes.transform_watch import TransformWatch
+from ik_controller.nodes.transform_watch import FreshListener, TransformWatch
 
 
 class Watchdogs:
@@ -32,7 +32,7 @@ class Watchdogs:
         self._inputs = inputs
         self._errors = errors
         self._watch = InputWatch(parameters.silence_limits_ns(), parameters.clock_timeout_s)
-        self._transforms = TransformWatch(node)
+        self._transforms = TransformWatch(node, lambda: FreshListener(node, inputs.camera_frames))
 
     def hear(self, kind: Silence) -> None:
         """A message of ``kind`` has come."""
@@ -51,6 +51,14 @@ class Watchdogs:
             self._transforms.begin(self._inputs.camera_is_fixed)
         self._watch.see_clock(self._now_ns(), time.monotonic())
         return Silence.CLOCK in self.silent()
+
+    def go_without_transforms(self) -> bool:
+        """A person has looked: no publisher of transforms that is gone is missed any more. False where none was."""
+        return self._transforms.forget()
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._transforms.forget()
 
     def silent(self) -> tuple[Silence, ...]:
         """What is silent now."""
