@@ -29,7 +29,7 @@ SETTLING_TIME_S = 0.3
 """So long after its command ended, an arm that stands elsewhere has been moved by someone else [s]."""
 
 LEFT_BEHIND_TIME_S = 1.0
-"""An arm that stands elsewhere for so long while it is told to move was moved by someone else, or is blocked [s]."""
+"""An arm that stands elsewhere for so long while it is told to move is held [s]."""
 
 
 class NothingCommandedError(RuntimeError):
@@ -81,6 +81,12 @@ class ArmMotion:
         self._clearance = MotionClearance(robot, workspace, ik.margins, table_z)
         self._commanded: CommandedMotion | None = None
         self._elsewhere_since_s: float | None = None
+        self._held = False
+
+    @property
+    def is_held(self) -> bool:
+        """The arm stands off its way while it is told to move: what it is told has to come to rest first."""
+        return self._held
 
     @property
     def is_known(self) -> bool:
@@ -103,6 +109,8 @@ class ArmMotion:
     ) -> bool:
         """Begin from the measured state where nothing was commanded yet, or where someone else moved or held the arm.
 
+        A controller goes on with what it was told last, whatever the arm does: only a motion that is over is given up.
+
         Args:
             position: (J,) measured [rad].
             velocity: (J,) measured [rad/s].
@@ -119,13 +127,15 @@ class ArmMotion:
             moved = float(np.abs(position - motion.state_at(now_s).position).max()) > tolerance
             if not (moved and standing):
                 self._elsewhere_since_s = None
+                self._held = False
                 return False
             if self._elsewhere_since_s is None:
                 self._elsewhere_since_s = now_s
-            left_behind = now_s - self._elsewhere_since_s >= LEFT_BEHIND_TIME_S
-            if not (left_behind or now_s > motion.end_s + SETTLING_TIME_S):
+            if now_s <= motion.end_s + SETTLING_TIME_S:
+                self._held = now_s - self._elsewhere_since_s >= LEFT_BEHIND_TIME_S
                 return False
         self._elsewhere_since_s = None
+        self._held = False
         if standing:
             self._commanded = CommandedMotion(JointTrajectory.standing(position), now_s)
         else:

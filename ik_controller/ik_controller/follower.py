@@ -195,16 +195,20 @@ class TraceFollower:
         if shut is not None:
             return rest_at(self._permit.shut or shut)
         blocked: Shut | None = None
-        told_to_move = self._arm.is_known and inputs.now_s < self._arm.commanded.end_s
+        was_held = self._arm.is_held
         if self._arm.anchor(limits.clip(position), velocity, inputs.now_s, start_s, config.reanchor_error):
             self._cycle.abandon()
-            if told_to_move:
+        held: Shut | None = None
+        if self._arm.is_held:
+            held = Shut(Gate.TRACKING, "the arm is held off its way: what it is told comes to rest")
+            if not was_held:
                 blocked = self._blocked.note_found(position, inputs.now_s)
         commanded = self._arm.commanded.state_at(inputs.now_s).position
         shut = (
             self._permit.shut
             or blocked
             or silence_gate(inputs, Silence.CLOCK)
+            or held
             or tracking_gate(position, commanded, self.robot.joint_names, config.safety)
         )
         if shut is not None:

@@ -46,3 +46,25 @@ def test_without_any_speed_the_arm_stands() -> None:
     arm, report = followed(0.0)
     assert report.slow_down is None
     assert speeds(arm).max() < 1e-9
+
+
+def test_a_held_arm_is_taken_up_where_it_stands_only_once_its_motion_is_over() -> None:
+    arm, _ = followed(1.0)
+    held = arm.commanded.state_at(1.0).position
+    ticks = np.arange(1.05, arm.commanded.end_s + 1.0, 0.05)
+    moved, stopped_s = [], None
+    for now_s in ticks:
+        ends_s = arm.commanded.end_s
+        taken_up = arm.anchor(held, np.zeros(7), now_s, now_s + 0.03, 0.015)
+        if arm.is_held and stopped_s is None:
+            stopped_s = now_s
+            going_on = arm.commanded.state_at(now_s + 0.03).position
+            arm.stop(now_s + 0.03)
+            np.testing.assert_allclose(arm.commanded.state_at(now_s + 0.03).position, going_on, atol=1e-9)
+        if taken_up:
+            assert now_s > ends_s
+            moved.append(now_s)
+    assert stopped_s is not None
+    assert len(moved) == 1 and moved[0] > stopped_s
+    assert not arm.is_held
+    np.testing.assert_allclose(arm.commanded.state_at(moved[0]).position, held)
