@@ -30,6 +30,7 @@ class GripperLink:
         self._position_per_opening = position_per_opening
         self._client = ActionClient(node, GripperCommand, action)
         self._asked_s = 0.0
+        self._goals_sent = 0
         self._on_answer: Callable[[str | None], None] | None = None
         self.result = ""
         """How the last goal ended, for diagnostics."""
@@ -47,6 +48,8 @@ class GripperLink:
         ``on_answer`` is called once, with None when the goal was accepted, else with the reason why not.
         """
         self._asked_s = time.monotonic()
+        self._goals_sent += 1
+        number = self._goals_sent
         self._on_answer = on_answer
         self.result = "on its way"
         self.busy = True
@@ -54,9 +57,16 @@ class GripperLink:
         goal.command.position = self._position_per_opening * width
         goal.command.max_effort = max_effort
         if self._client.server_is_ready():
-            self._client.send_goal_async(goal).add_done_callback(self._on_goal_answered)
+            answer = self._client.send_goal_async(goal)
+            answer.add_done_callback(lambda future: self._on_goal_answered(number, future))
         else:
             self._answer(f"no gripper answers on {self._action}")
+
+    def pass_over(self) -> None:
+        """Wait no longer for an answer: what goes with the goal shall not be sent. Its fingers may still move."""
+        if self.waiting:
+            self._on_answer = None
+            self.result = "passed over by a stop"
 
     def give_up_after(self, timeout_s: float) -> None:
         """Count a goal that waits for longer than ``timeout_s`` [s of wall time] as refused; call it now and then."""
@@ -68,13 +78,13 @@ class GripperLink:
         self._on_answer = None
         self._client.destroy()
 
-    def _on_goal_answered(self, future: Future) -> None:
+    def _on_goal_answered(self, number: int, future: Future) -> None:
         handle: ClientGoalHandle = future.result()
         if handle.accepted:
-            handle.get_result_async().add_done_callback(self._on_result)
-            self._answer(None)
-        else:
-            self._answer(f"the gripper on {self._action} refused a goal")
+            handle.get_result_async().add_done_callback(lambda result: self._on_result(number, result))
+        if number != self._goals_sent:
+            return  # A newer goal has taken its place.
+        self._answer(None if handle.accepted else f"the gripper on {self._action} refused a goal")
 
     def _answer(self, refusal: str | None) -> None:
         on_answer, self._on_answer = self._on_answer, None
@@ -84,6 +94,8 @@ class GripperLink:
         if on_answer is not None:
             on_answer(refusal)
 
-    def _on_result(self, future: Future) -> None:
+    def _on_result(self, number: int, future: Future) -> None:
+        if number != self._goals_sent:
+            return
         self.busy = False
         self.result = _ENDINGS.get(future.result().status, "aborted")

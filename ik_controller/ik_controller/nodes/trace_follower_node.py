@@ -158,7 +158,7 @@ class TraceFollowerNode(ManagedNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Bring the arm to rest and stop listening."""
         self._core.stop("deactivated")
-        self._tick()
+        self._tick(stopping=True)
         self._active = False
         for subscription in self._subscriptions_in_use:
             self.destroy_subscription(subscription)
@@ -225,12 +225,12 @@ class TraceFollowerNode(ManagedNode):
             return
         self._pending = self._in_vain_since_s = None
         if not self._settings.lockstep:
-            self._tick()
+            self._tick(stopping=True)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
         self._core.enable(request.data)
-        self._tick()
+        self._tick(stopping=not request.data)
         response.success = True
         response.message = "enabled" if request.data else "disabled: the arm comes to rest"
         self.get_logger().info(response.message)
@@ -239,7 +239,7 @@ class TraceFollowerNode(ManagedNode):
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._enabled = False
         self._core.stop("stop service")
-        self._tick()
+        self._tick(stopping=True)
         response.success = True
         response.message = "the arm comes to rest; the enable service lets it go on"
         self.get_logger().warning(f"stopped by service: {response.message}")
@@ -332,8 +332,13 @@ class TraceFollowerNode(ManagedNode):
         ):
             self._process_pending(incomplete=True)
 
-    def _tick(self) -> None:
-        """One update without traces; not while a gripper goal waits, whose trajectory has to go out first."""
+    def _tick(self, *, stopping: bool = False) -> None:
+        """One update without traces; not while a gripper goal waits, whose trajectory has to go out first.
+
+        A stop does not wait: the goal is passed over, and what was to go out with it does not.
+        """
+        if stopping:
+            self._gripper.pass_over()
         if self._active and not self._gripper.waiting:
             self._update(None)
 
