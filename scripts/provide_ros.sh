@@ -32,8 +32,9 @@ mv "$unpacked/isaacsim/exts/isaacsim.ros2.core/jazzy" .ros/jazzy
 mv "$unpacked/isaacsim/exts/isaacsim.ros2.core/PACKAGE-LICENSES" .ros/jazzy/PACKAGE-LICENSES
 rm -rf "$unpacked"
 # An old OpenSSL comes with it, which would stand in for the system's in every program started beside ROS 2.
+libraries="$(/sbin/ldconfig -p 2>/dev/null || true)"
 for library in libcrypto libssl; do
-    if /sbin/ldconfig -p 2>/dev/null | grep -q "$library\.so\.3 "; then
+    if [[ $libraries == *"$library.so.3 "* ]]; then
         rm -f ".ros/jazzy/lib/$library.so" ".ros/jazzy/lib/$library.so.3"
     fi
 done
