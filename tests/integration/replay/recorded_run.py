@@ -82,6 +82,8 @@ def run_and_listen(tester, processes, *, lockstep: bool = True) -> list[Heard]:
             calibration=resource_path("calibration/sim_camera.yaml"),
         ),
     ]
+    # A decision is computed again from the joints that it was made on: they are to be heard here from the first one on.
+    tester.wait(lambda: count("/joint_states") > 0, "the joints to be heard")
     tester.activate("trace_node", "trace_follower")
     instruction = tester.publisher(String, "/task_instruction", LATCHED)
     tester.wait(lambda: instruction.get_subscription_count() >= 5, "the nodes to listen to instructions")
